@@ -1,0 +1,486 @@
+-- The tables of the poller. Runs once, as torque_owner, and is never edited after release.
+--
+-- What a walk has found out stands here and nowhere else: a poller that dies at any page is
+-- continued by the next one.
+
+set search_path = '';
+
+-- Jobs that somebody asked for.
+
+create table torque.backfill (
+    job_id bigint generated always as identity,
+    created_from timestamptz not null,
+    created_to timestamptz not null,
+    details boolean not null,
+    state text not null default 'running',
+    started_at timestamptz not null,
+    finished_at timestamptz,
+    constraint backfill_pkey
+        primary key (job_id),
+    constraint backfill_created_check
+        check (created_from < created_to),
+    constraint backfill_state_check
+        check (state in ('running', 'cancelled', 'done', 'incomplete'))
+);
+comment on table torque.backfill is
+    'Walks through the API''s history that somebody asked for; torque.backfill_progress tells how'
+    ' far they are.';
+comment on column torque.backfill.job_id is
+    'Number of the job.';
+comment on column torque.backfill.created_from is
+    'Orders made from then on,';
+comment on column torque.backfill.created_to is
+    'and before then.';
+comment on column torque.backfill.details is
+    'Each order without the lines of its cart is looked up too.';
+comment on column torque.backfill.state is
+    'running, cancelled (what was walked stays, and it can be taken up again), done, or incomplete:'
+    ' some window could not be verified.';
+comment on column torque.backfill.started_at is
+    'When it was asked for.';
+comment on column torque.backfill.finished_at is
+    'When it was done, cancelled or given up; null: not yet.';
+
+-- The certificate. A window is verified by an answer, or by pages of one, that the API itself says
+-- to be all there is; anything else leaves it open, divides it, or is called by its name.
+create table torque.reconcile_window (
+    window_id bigint generated always as identity,
+    root_id bigint not null,
+    parent_id bigint,
+    kind text not null,
+    job_id bigint,
+    status text,
+    created_from timestamptz not null,
+    created_to timestamptz not null,
+    verdict text not null default 'open',
+    expected bigint,
+    seen bigint,
+    inside bigint,
+    as_of timestamptz,
+    verified_at timestamptz,
+    opened_at timestamptz not null,
+    guess bigint,
+    pages integer not null default 0,
+    tries integer not null default 0,
+    not_before timestamptz,
+    problem text,
+    page_offset bigint,
+    first_total bigint,
+    seam text[],
+    constraint reconcile_window_pkey
+        primary key (window_id),
+    constraint reconcile_window_parent_id_fkey
+        foreign key (parent_id)
+        references torque.reconcile_window (window_id)
+        on delete cascade,
+    constraint reconcile_window_job_id_fkey
+        foreign key (job_id)
+        references torque.backfill (job_id)
+        on delete cascade,
+    constraint reconcile_window_kind_check
+        check (kind in ('tail', 'open', 'audit', 'backfill')),
+    constraint reconcile_window_created_check
+        check (created_from < created_to),
+    constraint reconcile_window_verdict_check
+        check (verdict in ('open', 'verified', 'agreed', 'split', 'incomplete', 'suspicious')),
+    constraint reconcile_window_verified_check
+        check (
+            verdict <> 'verified'
+            or expected = seen and as_of is not null and verified_at is not null
+        )
+);
+comment on table torque.reconcile_window is
+    'Spans of createdAt that a sweep covers, and how completely: the certificate that the orders of'
+    ' a time are all here.';
+comment on column torque.reconcile_window.window_id is
+    'Number of the window.';
+comment on column torque.reconcile_window.root_id is
+    'The window that the sweep began with; itself, when it is that one.';
+comment on column torque.reconcile_window.parent_id is
+    'The window it is a part of; null: the sweep began with it.';
+comment on column torque.reconcile_window.kind is
+    'What it is for: tail (the newest orders), open (orders in one status), audit (old orders once'
+    ' more) or backfill.';
+comment on column torque.reconcile_window.job_id is
+    'The backfill it belongs to.';
+comment on column torque.reconcile_window.status is
+    'Only orders in this status were asked for; null: all.';
+comment on column torque.reconcile_window.created_from is
+    'Orders made from then on,';
+comment on column torque.reconcile_window.created_to is
+    'and before then.';
+comment on column torque.reconcile_window.verdict is
+    'open (to be asked, or asked again), verified (the API said how many there are, and they are'
+    ' here), split (into the windows whose parent it is), agreed (a count only: as many in that'
+    ' status as are known here), incomplete (the API''s answers contradict each other; tried again'
+    ' at not_before) or suspicious (the API has less than is known to exist; tried again too).';
+comment on column torque.reconcile_window.expected is
+    'How many orders the API says there are in the span asked for, which is some seconds wider.';
+comment on column torque.reconcile_window.seen is
+    'How many different orders it listed.';
+comment on column torque.reconcile_window.inside is
+    'How many of them were made within the window itself.';
+comment on column torque.reconcile_window.as_of is
+    'The start of the request (the first, of several) that the verdict rests on: what the API'
+    ' listed then and still does is here.';
+comment on column torque.reconcile_window.verified_at is
+    'When it was verified; of a divided window, when the last of its parts was. Null: it is not.';
+comment on column torque.reconcile_window.opened_at is
+    'When it was planned.';
+comment on column torque.reconcile_window.guess is
+    'How many orders it should have, judged by its neighbours; null: no idea.';
+comment on column torque.reconcile_window.pages is
+    'How many answers it took so far.';
+comment on column torque.reconcile_window.tries is
+    'How many of its answers contradicted themselves, each other or what is known.';
+comment on column torque.reconcile_window.not_before is
+    'When to ask again; null: at once.';
+comment on column torque.reconcile_window.problem is
+    'What was wrong with the last bad answer, in a word.';
+comment on column torque.reconcile_window.page_offset is
+    'Book-keeping of a window that is read page by page: the next offset; null: it is not.';
+comment on column torque.reconcile_window.first_total is
+    'Book-keeping: the total that its first page told.';
+comment on column torque.reconcile_window.seam is
+    'Book-keeping: the ids of the page before; the next one must have one of them.';
+
+create index reconcile_window_open_idx
+    on torque.reconcile_window (kind, created_to)
+    where verdict in ('open', 'incomplete', 'suspicious');
+create index reconcile_window_parent_id_idx
+    on torque.reconcile_window (parent_id);
+create index reconcile_window_root_id_idx
+    on torque.reconcile_window (root_id);
+create index reconcile_window_verified_idx
+    on torque.reconcile_window (as_of)
+    where verdict = 'verified';
+
+create table torque_internal.paged_order (
+    window_id bigint not null,
+    order_id text not null,
+    is_inside boolean not null,
+    constraint paged_order_pkey
+        primary key (window_id, order_id),
+    constraint paged_order_window_id_fkey
+        foreign key (window_id)
+        references torque.reconcile_window (window_id)
+        on delete cascade
+);
+comment on table torque_internal.paged_order is
+    'What the pages of a window that is being read page by page have shown so far.';
+comment on column torque_internal.paged_order.window_id is
+    'The window.';
+comment on column torque_internal.paged_order.order_id is
+    'An order that it listed.';
+comment on column torque_internal.paged_order.is_inside is
+    'It was made within the window itself.';
+
+-- What polling found that no webhook had told.
+
+create table torque.drift (
+    order_id text not null,
+    found_at timestamptz not null,
+    field text not null,
+    found_by text not null,
+    window_id bigint,
+    was text,
+    api_says text,
+    last_webhook_at timestamptz,
+    is_settled boolean not null default false,
+    repaired_at timestamptz,
+    repaired_by text,
+    constraint drift_pkey
+        primary key (order_id, found_at, field),
+    constraint drift_field_check
+        check (field in ('order', 'status', 'total', 'currency', 'item_count', 'email')),
+    constraint drift_found_by_check
+        check (found_by in ('list', 'lookup')),
+    constraint drift_repaired_by_check
+        check (repaired_by in ('list', 'lookup', 'webhook'))
+);
+comment on table torque.drift is
+    'What polling found that no webhook had told, and how it was repaired.';
+comment on column torque.drift.order_id is
+    'The order.';
+comment on column torque.drift.found_at is
+    'When the answer that showed it was asked for.';
+comment on column torque.drift.field is
+    'What differed; order: it was not known at all.';
+comment on column torque.drift.found_by is
+    'list or lookup.';
+comment on column torque.drift.window_id is
+    'The window whose answer showed it, which may have been tidied away since.';
+comment on column torque.drift.was is
+    'The value here.';
+comment on column torque.drift.api_says is
+    'The API''s value.';
+comment on column torque.drift.last_webhook_at is
+    'When a webhook of the order had last arrived; null: never.';
+comment on column torque.drift.is_settled is
+    'The time in which a webhook may still come is over, and none told it. Rows that a webhook told'
+    ' in time go away.';
+comment on column torque.drift.repaired_at is
+    'When the order here came to be as the API says; null: it is not.';
+comment on column torque.drift.repaired_by is
+    'The source of the fact that did it.';
+
+create index drift_unsettled_idx
+    on torque.drift (found_at)
+    where not is_settled;
+create index drift_unrepaired_idx
+    on torque.drift (order_id)
+    where repaired_at is null;
+
+create table torque.missing_order (
+    order_id text not null,
+    missing_since timestamptz not null,
+    constraint missing_order_pkey
+        primary key (order_id)
+);
+comment on table torque.missing_order is
+    'Orders that the API, asked twice and an hour apart, does not know any more. Nothing is deleted'
+    ' here; they are only not waited for.';
+comment on column torque.missing_order.order_id is
+    'The order.';
+comment on column torque.missing_order.missing_since is
+    'When the API first did not know it.';
+
+create table torque.reconcile_alarm (
+    alarm text not null,
+    subject text not null,
+    raised_at timestamptz not null,
+    last_at timestamptz not null,
+    times integer not null default 1,
+    detail text,
+    cleared_at timestamptz,
+    constraint reconcile_alarm_pkey
+        primary key (alarm, subject),
+    constraint reconcile_alarm_alarm_check
+        check (alarm in (
+            'incomplete', 'suspicious', 'unauthorized', 'refused', 'missing', 'webhooks_silent',
+            'status_ignored'
+        ))
+);
+comment on table torque.reconcile_alarm is
+    'What somebody should look at.';
+comment on column torque.reconcile_alarm.alarm is
+    'incomplete, suspicious (windows), unauthorized (the API refuses the key), refused (it refuses'
+    ' a request), missing (orders), webhooks_silent, status_ignored (it does not filter by it).';
+comment on column torque.reconcile_alarm.subject is
+    'The sweep, the order, or empty.';
+comment on column torque.reconcile_alarm.raised_at is
+    'Since when.';
+comment on column torque.reconcile_alarm.last_at is
+    'When it was last seen.';
+comment on column torque.reconcile_alarm.times is
+    'How often.';
+comment on column torque.reconcile_alarm.detail is
+    'One sentence.';
+comment on column torque.reconcile_alarm.cleared_at is
+    'When it was over; null: it is not.';
+
+-- The machine room.
+
+create table torque_internal.poller (
+    only_row boolean not null default true,
+    polls_since timestamptz,
+    tidied_at timestamptz,
+    planned_at timestamptz,
+    followed_xid xid8,
+    webhooks_per_hour double precision,
+    sweeps_known_to timestamptz,
+    clock_offset interval not null default '0',
+    allowance integer,
+    limited_at timestamptz,
+    blocked_until timestamptz,
+    floor_until timestamptz,
+    failures integer not null default 0,
+    backing_off_until timestamptz,
+    refusals integer not null default 0,
+    stopped_until timestamptz,
+    sort_order text,
+    coarse_dates_at timestamptz,
+    dates_ignored_at timestamptz,
+    offset_ignored_at timestamptz,
+    status_ignored_at timestamptz,
+    page_cap integer,
+    page_cap_at timestamptz,
+    constraint poller_pkey
+        primary key (only_row),
+    constraint poller_only_row_check
+        check (only_row),
+    constraint poller_sort_order_check
+        check (sort_order in ('newest', 'oldest', 'none'))
+);
+comment on table torque_internal.poller is
+    'The poller''s standing with the API, and what is learnt of its manners, which is forgotten'
+    ' after a day. One row.';
+comment on column torque_internal.poller.only_row is
+    'Keeps a second row out.';
+comment on column torque_internal.poller.polls_since is
+    'When the very first call was planned.';
+comment on column torque_internal.poller.tidied_at is
+    'When old book-keeping was last thrown away.';
+comment on column torque_internal.poller.planned_at is
+    'When it was last looked for work that nobody asks for.';
+comment on column torque_internal.poller.followed_xid is
+    'Facts of transactions before this one have been looked at for orders to verify.';
+comment on column torque_internal.poller.webhooks_per_hour is
+    'How many webhooks an hour have come of late.';
+comment on column torque_internal.poller.sweeps_known_to is
+    'Up to where the tail was last swept.';
+comment on column torque_internal.poller.clock_offset is
+    'By how much the API''s clock is ahead of ours, at least; negative: behind.';
+comment on column torque_internal.poller.allowance is
+    'Calls a minute left to us by the last 429, and one more each minute since; null: all of'
+    ' them.';
+comment on column torque_internal.poller.limited_at is
+    'When the last 429 came.';
+comment on column torque_internal.poller.blocked_until is
+    'The API said to wait till then; everybody does.';
+comment on column torque_internal.poller.floor_until is
+    'Till then what is left of the API''s limit is the merchant''s own; operators may use it.';
+comment on column torque_internal.poller.failures is
+    'Calls that failed since the last that did not.';
+comment on column torque_internal.poller.backing_off_until is
+    'After failures nobody but an operator calls before then.';
+comment on column torque_internal.poller.refusals is
+    'How often the API has refused the key since it last took it.';
+comment on column torque_internal.poller.stopped_until is
+    'The API refuses the key: one careful try then, nothing before. Null: it takes it.';
+comment on column torque_internal.poller.sort_order is
+    'How lists come: newest, oldest first, or in none; null: not learnt.';
+comment on column torque_internal.poller.coarse_dates_at is
+    'When it was seen that filters by date mean whole days; null: they do not.';
+comment on column torque_internal.poller.dates_ignored_at is
+    'When it was seen that filters by date are ignored; null: they are not.';
+comment on column torque_internal.poller.offset_ignored_at is
+    'When it was seen that every offset brings the same page; null: it does not.';
+comment on column torque_internal.poller.status_ignored_at is
+    'When it was seen that the filter by status is ignored; null: it is not.';
+comment on column torque_internal.poller.page_cap is
+    'The most rows on a page, when that is fewer than we ask for.';
+comment on column torque_internal.poller.page_cap_at is
+    'When that was seen.';
+
+insert into torque_internal.poller default values;
+
+create table torque_internal.api_call (
+    call_id bigint generated always as identity,
+    priority text not null,
+    purpose text not null,
+    claimed_at timestamptz not null,
+    answered_at timestamptz,
+    outcome text,
+    http_status integer,
+    window_id bigint,
+    order_id text,
+    page_limit integer,
+    page_offset bigint,
+    asked_from timestamptz,
+    asked_to timestamptz,
+    constraint api_call_pkey
+        primary key (call_id),
+    constraint api_call_priority_check
+        check (priority in (
+            'operator', 'verify', 'tail', 'open', 'silence', 'details', 'audit', 'backfill'
+        ))
+);
+comment on table torque_internal.api_call is
+    'Calls to the API of the last day. Its budget is counted from these rows.';
+comment on column torque_internal.api_call.call_id is
+    'Number of the call.';
+comment on column torque_internal.api_call.priority is
+    'On whose account.';
+comment on column torque_internal.api_call.purpose is
+    'list, lookup, or the verb of the command line.';
+comment on column torque_internal.api_call.claimed_at is
+    'When its place in the budget was taken; the request goes out after that.';
+comment on column torque_internal.api_call.answered_at is
+    'When it was over. Null: under way, or its process died.';
+comment on column torque_internal.api_call.outcome is
+    'What became of it, in a word.';
+comment on column torque_internal.api_call.http_status is
+    'The status of the answer; null: none came.';
+comment on column torque_internal.api_call.window_id is
+    'The window it asked for.';
+comment on column torque_internal.api_call.order_id is
+    'The order it looked up.';
+comment on column torque_internal.api_call.page_limit is
+    'The limit it asked with.';
+comment on column torque_internal.api_call.page_offset is
+    'The offset it asked with.';
+comment on column torque_internal.api_call.asked_from is
+    'The span of createdAt it asked for.';
+comment on column torque_internal.api_call.asked_to is
+    'The span of createdAt it asked for.';
+create index api_call_claimed_at_idx
+    on torque_internal.api_call (claimed_at);
+
+create table torque_internal.lookup (
+    order_id text not null,
+    priority text not null,
+    due_at timestamptz not null,
+    wanted_at timestamptz not null,
+    tries integer not null default 0,
+    not_found_at timestamptz,
+    constraint lookup_pkey
+        primary key (order_id),
+    constraint lookup_priority_check
+        check (priority in ('operator', 'verify', 'silence', 'details', 'backfill'))
+);
+comment on table torque_internal.lookup is
+    'Orders to be looked up one by one.';
+comment on column torque_internal.lookup.order_id is
+    'The order.';
+comment on column torque_internal.lookup.priority is
+    'On whose account.';
+comment on column torque_internal.lookup.due_at is
+    'When.';
+comment on column torque_internal.lookup.wanted_at is
+    'Since when; only an answer asked for later will do.';
+comment on column torque_internal.lookup.tries is
+    'How many lookups did not settle it.';
+comment on column torque_internal.lookup.not_found_at is
+    'When the API first did not know the order.';
+create index lookup_due_at_idx
+    on torque_internal.lookup (priority, due_at);
+
+create table torque_internal.unlisted (
+    order_id text not null,
+    absent_since timestamptz not null,
+    explained_at timestamptz,
+    constraint unlisted_pkey
+        primary key (order_id)
+);
+comment on table torque_internal.unlisted is
+    'Orders known to exist that a list which should have them did not show.';
+comment on column torque_internal.unlisted.order_id is
+    'The order.';
+comment on column torque_internal.unlisted.absent_since is
+    'When that was first seen.';
+comment on column torque_internal.unlisted.explained_at is
+    'When a lookup, asked for later, told how the order stands: lists are believed without it from'
+    ' then on.';
+
+create table torque_internal.sweep (
+    kind text not null,
+    status text not null,
+    started_at timestamptz not null,
+    next_at timestamptz not null,
+    pages integer not null default 0,
+    constraint sweep_pkey
+        primary key (kind, status)
+);
+comment on table torque_internal.sweep is
+    'When each kind of sweep ran last, and when it is due again.';
+comment on column torque_internal.sweep.kind is
+    'tail, open, audit_near, audit_far, or silence: the search for open orders to be looked up.';
+comment on column torque_internal.sweep.status is
+    'The status that is asked for; empty: all.';
+comment on column torque_internal.sweep.started_at is
+    'When it last began.';
+comment on column torque_internal.sweep.next_at is
+    'When it is due again.';
+comment on column torque_internal.sweep.pages is
+    'How many calls it last took.';

@@ -1,0 +1,312 @@
+-- Who may call the API, and when. Replaced whole by every migrate.
+--
+-- The budget is a rolling window kept in rows, shared by the service and the command line: a place
+-- is taken before a call and free again 60 s after its end, so whichever 60 s the API looks at, it
+-- never finds more than orderd.requests_per_minute calls in them. A restart forgets nothing.
+
+set search_path = '';
+
+-- The daemon sets orderd.* when it connects; what it does not set is as the configuration's
+-- defaults are.
+create function torque_internal.setting(name text)
+returns integer
+language sql
+stable
+as $$
+    select coalesce(
+        nullif(current_setting('orderd.' || name, true), '')::integer,
+        case name
+            when 'requests_per_minute' then 30
+            when 'floor' then 20
+            when 'sweep_every' then 60
+            when 'lookback' then 900
+            when 'open_every' then 300
+            when 'history' then 7776000
+            when 'page_size' then 100
+        end
+    )
+$$;
+comment on function torque_internal.setting(text) is
+    'A setting of the poller; durations in seconds.';
+
+create function torque_internal.seconds(name text)
+returns interval
+language sql
+stable
+as $$
+    select torque_internal.setting(name) * interval '1 second'
+$$;
+comment on function torque_internal.seconds(text) is
+    'A duration of the poller''s settings.';
+
+create function torque_internal.raise_alarm(
+    what text,
+    about text,
+    sentence text,
+    at timestamptz
+)
+returns void
+language plpgsql
+as $$
+begin
+    insert into torque.reconcile_alarm as a (alarm, subject, raised_at, last_at, detail)
+    values (what, about, at, at, sentence)
+    on conflict (alarm, subject) do update
+    set
+        raised_at = case when a.cleared_at is null then a.raised_at else excluded.raised_at end,
+        last_at = excluded.last_at,
+        times = case when a.cleared_at is null then a.times + 1 else 1 end,
+        detail = excluded.detail,
+        cleared_at = null;
+end
+$$;
+comment on function torque_internal.raise_alarm(text, text, text, timestamptz) is
+    'Raises an alarm, or counts it once more.';
+
+create function torque_internal.clear_alarm(what text, about text, at timestamptz)
+returns void
+language plpgsql
+as $$
+begin
+    update torque.reconcile_alarm as a
+    set cleared_at = at
+    where a.alarm = what
+        and a.subject = about
+        and a.cleared_at is null;
+end
+$$;
+comment on function torque_internal.clear_alarm(text, text, timestamptz) is
+    'Says that what an alarm was about is over.';
+
+-- Also the lock under which calls are planned, claimed and ended: one transaction at a time.
+create function torque_internal.lock_poller()
+returns torque_internal.poller
+language sql
+volatile
+as $$
+    select p
+    from torque_internal.poller p
+    for update
+$$;
+comment on function torque_internal.lock_poller() is
+    'Locks the poller''s state for this transaction, and tells it.';
+
+-- After a 429 half of the calls a minute that were allowed, and one more each minute since.
+create function torque_internal.allowance(p torque_internal.poller, at timestamptz)
+returns integer
+language sql
+stable
+as $$
+    select greatest(1, least(
+        torque_internal.setting('requests_per_minute'),
+        p.allowance + floor(extract(epoch from at - p.limited_at) / 60)::integer
+    ))
+$$;
+comment on function torque_internal.allowance(torque_internal.poller, timestamptz) is
+    'How many calls any 60 s may hold at present.';
+
+-- A call without an end is counted as if it ended with the longest time a call may take.
+create function torque_internal.free_again(claimed_at timestamptz, answered_at timestamptz)
+returns timestamptz
+language sql
+immutable
+as $$
+    select coalesce(answered_at, claimed_at + interval '30 seconds') + interval '60 seconds'
+$$;
+comment on function torque_internal.free_again(timestamptz, timestamptz) is
+    'When the place of a call in the budget is free again.';
+
+-- The audit and backfills leave half of the budget to the rest.
+create function torque_internal.call_possible_at(
+    p torque_internal.poller,
+    for_priority text,
+    at timestamptz
+)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+    allowed constant integer := torque_internal.allowance(p, at);
+    allowed_old constant integer := greatest(1, allowed / 2);
+    is_old constant boolean := for_priority in ('audit', 'backfill');
+    free_at timestamptz[];
+    free_old_at timestamptz[];
+    possible_at timestamptz;
+begin
+    select
+        array_agg(f.free_at order by f.free_at),
+        array_agg(f.free_at order by f.free_at) filter (where f.is_old)
+    into free_at, free_old_at
+    from (
+        select
+            torque_internal.free_again(c.claimed_at, c.answered_at) as free_at,
+            c.priority in ('audit', 'backfill') as is_old
+        from torque_internal.api_call c
+        where c.claimed_at > at - interval '10 minutes'
+    ) as f
+    where f.free_at > at;
+    possible_at := greatest(
+        at,
+        p.blocked_until,
+        free_at[cardinality(free_at) - allowed + 1]
+    );
+    if for_priority <> 'operator' then
+        possible_at := greatest(possible_at, p.floor_until, p.backing_off_until, p.stopped_until);
+    end if;
+    if is_old then
+        possible_at := greatest(
+            possible_at,
+            free_old_at[cardinality(free_old_at) - allowed_old + 1]
+        );
+    end if;
+    return possible_at;
+end
+$$;
+comment on function torque_internal.call_possible_at(
+    torque_internal.poller, text, timestamptz
+) is
+    'When a call of this priority may be made, as far as is known now.';
+
+create function torque_internal.milliseconds(until timestamptz, at timestamptz)
+returns bigint
+language sql
+immutable
+as $$
+    select greatest(0, least(
+        3600000,
+        ceil(extract(epoch from until - at) * 1000)
+    ))::bigint
+$$;
+comment on function torque_internal.milliseconds(timestamptz, timestamptz) is
+    'How long that is, up to an hour.';
+
+create or replace function torque.claim_call(
+    priority text,
+    purpose text,
+    now timestamptz default clock_timestamp(),
+    out call_id bigint,
+    out wait_ms bigint
+)
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+    at constant timestamptz := coalesce($3, clock_timestamp());
+    possible_at constant timestamptz :=
+        torque_internal.call_possible_at(torque_internal.lock_poller(), $1, at);
+begin
+    wait_ms := torque_internal.milliseconds(possible_at, at);
+    if possible_at <= at then
+        insert into torque_internal.api_call as c (priority, purpose, claimed_at)
+        values ($1, $2, at)
+        returning c.call_id
+        into claim_call.call_id;
+    end if;
+end
+$$;
+comment on function torque.claim_call(text, text, timestamptz) is
+    'Takes a place in the API''s budget for one call; without a call_id there is none yet, and'
+    ' wait_ms says when to ask again. Tell torque.call_ended() when it is over.';
+
+-- What an answer's head says about the API's patience with us.
+create function torque_internal.end_call(
+    of_call bigint,
+    at timestamptz,
+    status integer,
+    remaining integer,
+    reset_at timestamptz,
+    retry_after_s integer
+)
+returns void
+language plpgsql
+as $$
+declare
+    p torque_internal.poller;
+    retry_at constant timestamptz :=
+        at + least(greatest(coalesce(retry_after_s, 60), 1), 300) * interval '1 second';
+begin
+    p := torque_internal.lock_poller();
+    update torque_internal.api_call as c
+    set
+        answered_at = greatest(at, c.claimed_at),
+        http_status = status
+    where c.call_id = of_call
+        and c.answered_at is null;
+    if not found then
+        return;
+    end if;
+
+    if status = 429 then
+        p.allowance := greatest(1, torque_internal.allowance(p, at) / 2);
+        p.limited_at := at;
+        p.blocked_until := greatest(p.blocked_until, retry_at);
+    elsif status in (401, 403) then
+        p.refusals := p.refusals + 1;
+        p.stopped_until := at + interval '5 minutes' * least(2 ^ (p.refusals - 1), 12);
+        perform torque_internal.raise_alarm(
+            'unauthorized', '', format('the API answers %s: is the key right?', status), at
+        );
+    elsif status is null or status >= 500 then
+        p.failures := p.failures + 1;
+        p.backing_off_until := at
+            + interval '1 second' * random() * least(2 ^ least(p.failures, 20), 300);
+        if retry_after_s is not null then
+            p.blocked_until := greatest(p.blocked_until, retry_at);
+        end if;
+    else
+        p.failures := 0;
+        p.backing_off_until := null;
+        if p.refusals > 0 then
+            p.refusals := 0;
+            p.stopped_until := null;
+            perform torque_internal.clear_alarm('unauthorized', '', at);
+        end if;
+    end if;
+    p.floor_until := case
+        when remaining < torque_internal.setting('floor') then
+            least(coalesce(reset_at, at + interval '60 seconds'), at + interval '300 seconds')
+        when remaining is null then
+            p.floor_until
+    end;
+    update torque_internal.poller
+    set
+        allowance = p.allowance,
+        limited_at = p.limited_at,
+        blocked_until = p.blocked_until,
+        floor_until = p.floor_until,
+        failures = p.failures,
+        backing_off_until = p.backing_off_until,
+        refusals = p.refusals,
+        stopped_until = p.stopped_until;
+end
+$$;
+comment on function torque_internal.end_call(
+    bigint, timestamptz, integer, integer, timestamptz, integer
+) is
+    'Ends a call, and learns from the head of its answer how patient the API is.';
+
+create or replace function torque.call_ended(
+    call_id bigint,
+    answered_at timestamptz,
+    http_status integer,
+    rate_remaining integer,
+    rate_reset_at timestamptz,
+    retry_after_s integer
+)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    perform torque_internal.end_call(
+        $1, coalesce($2, clock_timestamp()), $3, $4, $5, $6
+    );
+end
+$$;
+comment on function torque.call_ended(
+    bigint, timestamptz, integer, integer, timestamptz, integer
+) is
+    'Ends a call that torque.claim_call() allowed. http_status null: there was no answer.';

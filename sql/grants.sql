@@ -1,0 +1,77 @@
+-- Who may do what. Replaced whole by every migrate, after everything else.
+--
+-- torque_owner owns all and does not log in. The others have what is granted here and nothing more;
+-- PUBLIC has nothing. A role of one's own gets its rights by membership.
+
+set search_path = '';
+
+revoke all
+    on schema torque, torque_internal
+    from public, orderd, torque_reader, torque_analyst, torque_operator;
+revoke all
+    on all tables in schema torque, torque_internal
+    from public, orderd, torque_reader, torque_analyst, torque_operator;
+revoke all
+    on all routines in schema torque, torque_internal
+    from public, orderd, torque_reader, torque_analyst, torque_operator;
+
+grant usage
+    on schema torque
+    to orderd, torque_reader, torque_analyst, torque_operator;
+
+-- The daemon: its functions, and no table.
+grant execute
+    on function
+        torque.ingest(
+            text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
+        ),
+        torque.ingest_each(
+            text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
+        ),
+        torque.ingest_unusable(bytea[], text[], timestamptz[], bytea[]),
+        torque.ingest_polled(text[], text[], timestamptz[], timestamptz[], json[]),
+        torque.schema_state()
+    to orderd;
+
+-- Reads everything.
+grant select
+    on all tables in schema torque
+    to torque_reader;
+
+-- Reads everything that tells nothing about a person: no customer, no free text, no body.
+grant select
+    on
+        torque.order_items,
+        torque.order_status,
+        torque.status_alias,
+        torque.status_move,
+        torque.event_status,
+        torque.suspect_orders,
+        torque.unknown_statuses
+    to torque_analyst;
+grant select (
+        order_id, business_id, session_id, status, status_at, raw_status, created_at, updated_at,
+        pending_at, processing_at, completed_at, cancelled_at, refunded_at, currency, subtotal,
+        total, item_count, payment_method, payment_amount, payment_status, has_details, is_open,
+        held_facts, verify_after, first_seen_at, last_changed_at, last_confirmed_at, newest_as_of,
+        items_hash, rules_version
+    )
+    on torque.orders
+    to torque_analyst;
+grant select (
+        order_id, event_key, source, event_id, event_type, claimed_status, occurred_at,
+        received_at, recorded_xid, deliveries, outcome, from_status, to_status, reason
+    )
+    on torque.order_events
+    to torque_analyst;
+grant select (body_key, reason, received_at, deliveries)
+    on torque.quarantine
+    to torque_analyst;
+
+-- Reads everything, and keeps the rules.
+grant select
+    on all tables in schema torque
+    to torque_operator;
+grant insert, update, delete
+    on torque.order_status, torque.status_alias, torque.status_move, torque.event_status
+    to torque_operator;

@@ -1,0 +1,49 @@
+-- Who may do what with the poller. To be run after grants.sql, or to become a part of it.
+
+set search_path = '';
+
+grant execute
+    on function
+        torque.claim_call(text, text, timestamptz),
+        torque.call_ended(bigint, timestamptz, integer, integer, timestamptz, integer),
+        torque.reconcile_next(timestamptz),
+        torque.reconcile_page(
+            bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
+        ),
+        torque.reconcile_lookup(
+            bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
+        ),
+        torque.reconcile_failed(
+            bigint, timestamptz, timestamptz, text, integer, integer, integer, timestamptz, text
+        ),
+        torque.resync(text),
+        torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz),
+        torque.backfill_resume(bigint),
+        torque.backfill_cancel(bigint, timestamptz)
+    to orderd;
+grant select
+    on torque.backfill_progress, torque.stat_reconcile
+    to orderd;
+
+grant execute
+    on function
+        torque.resync(text),
+        torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz),
+        torque.backfill_resume(bigint),
+        torque.backfill_cancel(bigint, timestamptz)
+    to torque_operator;
+
+-- Windows and alarms tell nothing about a person; a drift of an e-mail keeps no value.
+grant select
+    on
+        torque.reconcile_window,
+        torque.reconcile_alarm,
+        torque.drift,
+        torque.drift_open,
+        torque.missing_order,
+        torque.backfill,
+        torque.backfill_progress,
+        torque.incomplete_windows,
+        torque.webhook_coverage,
+        torque.stat_reconcile
+    to torque_analyst;
