@@ -1,0 +1,10 @@
+/* clock.h - the only place that asks the kernel what time it is. */
+#pragma once
+
+#include <stdint.h>
+
+/* Milliseconds for waiting: CLOCK_MONOTONIC, no meaning between two boots. */
+int64_t clock_mono_ms(void);
+
+/* Microseconds since 1970 for facts: CLOCK_REALTIME. */
+int64_t clock_wall_us(void);

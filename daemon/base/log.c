@@ -1,0 +1,263 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/stamp.h"
+
+static const char *const level_words[] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARNING] = "warning",
+	[LOG_NOTICE] = "notice",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+};
+
+static const int priorities[] = {
+	/* of sd-daemon(3) */
+	[LOG_ERROR] = 3,
+	[LOG_WARNING] = 4,
+	[LOG_NOTICE] = 5,
+	[LOG_INFO] = 6,
+	[LOG_DEBUG] = 7,
+};
+
+static const char *const format_words[] = {
+	[LOG_AUTO] = "auto",
+	[LOG_JOURNAL] = "journal",
+	[LOG_LOGFMT] = "logfmt",
+	[LOG_JSON] = "json",
+};
+
+static enum log_level threshold = LOG_INFO;
+static enum log_format shape = LOG_LOGFMT; /* never LOG_AUTO */
+
+struct line {
+	char bytes[LOG_LINE_MAX];
+	size_t len;
+	bool full; /* what was put last did not fit */
+};
+
+/* sd-daemon(3): "device:inode" of the stream that was connected to the journal. Inherited by
+ * children whose stderr was redirected, so the numbers are compared. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct text inode = text_of(stream);
+	struct text device;
+	struct stat status;
+	uint64_t device_number;
+	uint64_t inode_number;
+
+	if (!text_next(&inode, ':', &device) || !text_to_u64(device, &device_number) ||
+		!text_to_u64(inode, &inode_number)) {
+		return false;
+	}
+	return fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device_number &&
+	       status.st_ino == inode_number;
+}
+
+void log_setup(enum log_level level, enum log_format format)
+{
+	threshold = level;
+	shape = format;
+	if (format == LOG_AUTO) {
+		shape = stderr_is_journal() ? LOG_JOURNAL : LOG_LOGFMT;
+	}
+}
+
+bool log_level_from(struct text word, enum log_level *ret_level)
+{
+	for (enum log_level i = LOG_ERROR; i <= LOG_DEBUG; i++) {
+		if (text_equal(word, text_of(level_words[i]))) {
+			*ret_level = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool log_format_from(struct text word, enum log_format *ret_format)
+{
+	for (enum log_format i = LOG_AUTO; i <= LOG_JSON; i++) {
+		if (text_equal(word, text_of(format_words[i]))) {
+			*ret_format = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The last byte of a line is kept for its newline, the one before for JSON's brace. */
+static void put(struct line *line, const char *bytes, size_t len)
+{
+	if (len > sizeof(line->bytes) - 2 - line->len) {
+		line->full = true;
+		return;
+	}
+	memcpy(line->bytes + line->len, bytes, len);
+	line->len += len;
+}
+
+static void put_string(struct line *line, const char *string)
+{
+	put(line, string, strlen(string));
+}
+
+/* Everything beyond printable ASCII is spelled out: terminals act on more than control characters
+ * (a right-to-left override, a C1 byte), and nobody need know which. */
+static void put_escaped(struct line *line, unsigned char byte, uint32_t code, bool valid)
+{
+	char escape[16];
+	int len;
+
+	if (code == '"' || code == '\\') {
+		len = snprintf(escape, sizeof(escape), "\\%c", (int)code);
+	} else if (valid && code >= 0x20 && code < 0x7F) {
+		len = snprintf(escape, sizeof(escape), "%c", (int)code);
+	} else if (shape == LOG_JSON && code > 0xFFFF) {
+		len = snprintf(escape, sizeof(escape), "\\u%04" PRIx32 "\\u%04" PRIx32,
+			0xD800 + ((code - 0x10000) >> 10), 0xDC00 + ((code - 0x10000) & 0x3FF));
+	} else if (shape == LOG_JSON) {
+		len = snprintf(escape, sizeof(escape), "\\u%04" PRIx32, code);
+	} else if (valid && code >= 0x80) {
+		len = snprintf(escape, sizeof(escape), "\\u{%" PRIx32 "}", code);
+	} else {
+		len = snprintf(escape, sizeof(escape), "\\x%02x", byte);
+	}
+	put(line, escape, (size_t)len);
+}
+
+static void put_quoted(struct line *line, struct text value)
+{
+	struct text rest = text_cut_utf8(value, LOG_VALUE_MAX);
+	bool cut = rest.len < value.len;
+
+	put(line, "\"", 1);
+	while (rest.len > 0) {
+		unsigned char byte = (unsigned char)rest.ptr[0];
+		bool valid;
+		uint32_t code = text_next_code_point(&rest, &valid);
+
+		put_escaped(line, byte, code, valid);
+	}
+	put_string(line, cut ? "...\"" : "\"");
+}
+
+/* A logfmt value that needs no quotes. */
+static bool is_plain(struct text value)
+{
+	if (value.len == 0 || value.len > LOG_VALUE_MAX) {
+		return false;
+	}
+	for (size_t i = 0; i < value.len; i++) {
+		char c = value.ptr[i];
+
+		if (c <= ' ' || c >= 0x7F || c == '"' || c == '\\' || c == '=') {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void put_value(struct line *line, const struct log_field *field)
+{
+	if (field->kind == LOG_KIND_INT) {
+		char digits[24];
+		int len = snprintf(digits, sizeof(digits), "%" PRId64, field->integer);
+
+		put(line, digits, (size_t)len);
+	} else if (shape != LOG_JSON && is_plain(field->text)) {
+		put(line, field->text.ptr, field->text.len);
+	} else {
+		put_quoted(line, field->text);
+	}
+}
+
+/* Whole, or not at all. */
+static void put_field(struct line *line, const struct log_field *field)
+{
+	size_t before = line->len;
+
+	line->full = false;
+	if (shape == LOG_JSON) {
+		put_string(line, ",\"");
+		put_string(line, field->key);
+		put_string(line, "\":");
+	} else {
+		put_string(line, " ");
+		put_string(line, field->key);
+		put_string(line, "=");
+	}
+	put_value(line, field);
+	if (line->full) {
+		line->len = before;
+	}
+}
+
+static void put_head(struct line *line, enum log_level level, const char *event)
+{
+	char stamp[STAMP_TEXT_MAX];
+	char head[256];
+	int len = 0;
+
+	stamp_format(clock_wall_us(), stamp);
+	switch (shape) {
+	case LOG_JOURNAL: /* which keeps time and level itself */
+		len = snprintf(head, sizeof(head), "<%d>%s", priorities[level], event);
+		break;
+	case LOG_JSON:
+		len = snprintf(head, sizeof(head),
+			"{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", stamp,
+			level_words[level], event);
+		break;
+	case LOG_AUTO:
+	case LOG_LOGFMT:
+		len = snprintf(head, sizeof(head), "time=%s level=%s event=%s", stamp,
+			level_words[level], event);
+		break;
+	}
+	put(line, head, (size_t)len);
+}
+
+/* One write for one line, so that processes that share a stream do not mix theirs. A log that
+ * cannot be written has nowhere to say so. */
+static void send_line(const struct line *line)
+{
+	size_t done = 0;
+
+	while (done < line->len) {
+		ssize_t written = write(STDERR_FILENO, line->bytes + done, line->len - done);
+
+		if (written > 0) {
+			done += (size_t)written;
+		} else if (errno != EINTR) {
+			return;
+		}
+	}
+}
+
+void log_event(enum log_level level, const char *event, const struct log_field *fields)
+{
+	struct line line;
+
+	if (level > threshold) {
+		return;
+	}
+	line.len = 0;
+	line.full = false;
+	put_head(&line, level, event);
+	for (; fields && fields->kind != LOG_KIND_END; fields++) {
+		put_field(&line, fields);
+	}
+	if (shape == LOG_JSON) {
+		line.bytes[line.len++] = '}';
+	}
+	line.bytes[line.len++] = '\n';
+	send_line(&line);
+}

@@ -1,0 +1,29 @@
+/* secret.h - a secret lives in one locked page, is never dumped, and is wiped when it goes.
+ *
+ * Where locking memory is forbidden the log says so, once, and the page is used as it is.
+ * Named by "credential:NAME" ($CREDENTIALS_DIRECTORY/NAME, systemd.exec(5); without that variable
+ * /etc/orderd/credentials/NAME under the rules of file:) or "file:/absolute/path", which is refused
+ * when group or others can read or write it, or when it is not a regular file of ours or root's.
+ * One newline at the end is not part of the secret.
+ */
+#pragma once
+
+#include "base/text.h"
+
+enum {
+	SECRET_MIN = 16,     /* bytes; fewer are refused */
+	SECRET_ADVISED = 24, /* fewer are warned about */
+	SECRET_MAX = 4096,
+	SECRET_PROBLEM_MAX = 256,
+};
+
+struct secret; /* heap */
+
+/* NULL with a sentence in problem (which never holds the secret). */
+struct secret *secret_load(const char *spec, char problem[SECRET_PROBLEM_MAX]);
+/* NULL: longer than SECRET_MAX, or no memory. */
+struct secret *secret_copy(struct text bytes);
+void secret_free(struct secret *secret);
+
+/* Borrowed while the secret lives. */
+struct text secret_text(const struct secret *secret);
