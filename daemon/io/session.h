@@ -1,0 +1,30 @@
+/* session.h - what a new connection is told and asked before it is trusted with facts.
+ *
+ * Pure: statements out, answers in, a verdict out.
+ */
+#pragma once
+
+#include "base/text.h"
+
+enum { SESSION_REASON_MAX = 256 };
+
+/* One transaction each, in this order. */
+enum session_step { SESSION_SETTINGS, SESSION_SERVER, SESSION_SCHEMA, SESSION_STEPS };
+
+/* Static; its answer is one row with one text. */
+const char *session_statement(enum session_step step);
+
+/* value is the answer. False, with a sentence in reason: this server will not do. */
+bool session_judge(enum session_step step, struct text value, bool allow_unsafe_fsync,
+	char reason[SESSION_REASON_MAX]);
+
+/* The sentence for a statement that failed; message is the server's. */
+void session_refused(enum session_step step, const char *sqlstate, struct text message,
+	char reason[SESSION_REASON_MAX]);
+
+/* The server says by this that a new connection will do better: a function's type has changed,
+ * somebody dropped the prepared statements, the server has become read-only. */
+bool session_is_spent(const char *sqlstate);
+
+/* The server's sentence as one line, without the spaces it is laid out with; cut to size. */
+void session_one_line(char *out, size_t size, const char *message);
