@@ -1,0 +1,196 @@
+#include "flow/ingest.h"
+
+static const char ingest_all[] =
+	"select torque.ingest($1::text[], $2::bytea[], $3::text[], $4::text[],"
+	" $5::text[], $6::timestamptz[], $7::timestamptz[], $8::json[])";
+static const char ingest_each[] =
+	"select torque.ingest_each($1::text[], $2::bytea[], $3::text[], $4::text[],"
+	" $5::text[], $6::timestamptz[], $7::timestamptz[], $8::json[])";
+static const char ingest_unusable[] =
+	"select torque.ingest_unusable($1::bytea[], $2::text[], $3::timestamptz[], $4::bytea[])";
+
+enum {
+	ORDER_ID,
+	EVENT_KEY,
+	EVENT_ID,
+	EVENT_TYPE,
+	STATUS,
+	OCCURRED_AT,
+	RECEIVED_AT,
+	PAYLOAD,
+};
+enum { BODY_KEY, REASON, BODY_RECEIVED_AT, BODY };
+
+static const enum parray_type column_types[INGEST_COLUMNS] = {
+	[ORDER_ID] = PARRAY_TEXT,
+	[EVENT_KEY] = PARRAY_BYTEA,
+	[EVENT_ID] = PARRAY_TEXT,
+	[EVENT_TYPE] = PARRAY_TEXT,
+	[STATUS] = PARRAY_TEXT,
+	[OCCURRED_AT] = PARRAY_TIMESTAMPTZ,
+	[RECEIVED_AT] = PARRAY_TIMESTAMPTZ,
+	[PAYLOAD] = PARRAY_JSON,
+};
+static const enum parray_type unusable_types[INGEST_UNUSABLE_COLUMNS] = {
+	[BODY_KEY] = PARRAY_BYTEA,
+	[REASON] = PARRAY_TEXT,
+	[BODY_RECEIVED_AT] = PARRAY_TIMESTAMPTZ,
+	[BODY] = PARRAY_BYTEA,
+};
+
+void ingest_init(struct ingest *ingest)
+{
+	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
+		parray_init(&ingest->columns[i], column_types[i]);
+	}
+	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
+		parray_init(&ingest->unusable[i], unusable_types[i]);
+	}
+}
+
+void ingest_fini(struct ingest *ingest)
+{
+	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
+		parray_fini(&ingest->columns[i]);
+	}
+	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
+		parray_fini(&ingest->unusable[i]);
+	}
+}
+
+void ingest_clear(struct ingest *ingest)
+{
+	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
+		parray_clear(&ingest->columns[i]);
+	}
+	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
+		parray_clear(&ingest->unusable[i]);
+	}
+}
+
+static void add_optional(struct parray *array, const char *word)
+{
+	if (word) {
+		parray_add(array, text_of(word));
+	} else {
+		parray_add_null(array);
+	}
+}
+
+static void add_fact(struct parray *columns, const struct fact *fact)
+{
+	parray_add(&columns[ORDER_ID], text_of(fact->order_id));
+	parray_add(
+		&columns[EVENT_KEY], (struct text){ (const char *)fact->key, sizeof(fact->key) });
+	add_optional(&columns[EVENT_ID], fact->event_id[0] != '\0' ? fact->event_id : NULL);
+	parray_add(&columns[EVENT_TYPE], text_of(fact->event_type));
+	add_optional(&columns[STATUS], fact->has_status ? fact->status : NULL);
+	if (fact->has_occurred) {
+		parray_add_time(&columns[OCCURRED_AT], fact->occurred_us);
+	} else {
+		parray_add_null(&columns[OCCURRED_AT]);
+	}
+	parray_add_time(&columns[RECEIVED_AT], fact->received_us);
+	parray_add(&columns[PAYLOAD], fact->body);
+}
+
+static void add_unusable(struct parray *columns, const struct fact *fact)
+{
+	parray_add(&columns[BODY_KEY], (struct text){ (const char *)fact->key, sizeof(fact->key) });
+	parray_add(&columns[REASON], text_of(fact->unusable));
+	parray_add_time(&columns[BODY_RECEIVED_AT], fact->received_us);
+	parray_add(&columns[BODY], fact->body);
+}
+
+void ingest_add(struct ingest *ingest, const struct fact *fact)
+{
+	if (fact->unusable) {
+		add_unusable(ingest->unusable, fact);
+	} else {
+		add_fact(ingest->columns, fact);
+	}
+}
+
+/* False: no memory. Nothing is called for columns without facts. */
+static bool add_call(struct store_call *calls, size_t *count, const char *statement,
+	struct parray *columns, size_t columns_count)
+{
+	struct store_call *call = &calls[*count];
+
+	if (columns[0].count == 0 && !columns[0].overflowed) {
+		return true;
+	}
+	*call = (struct store_call){ .statement = statement, .param_count = columns_count };
+	for (size_t i = 0; i < columns_count; i++) {
+		struct text bytes;
+
+		if (!parray_bytes(&columns[i], &bytes)) {
+			return false;
+		}
+		call->params[i] = (struct store_param){ bytes.ptr, bytes.len, .binary = true };
+	}
+	(*count)++;
+	return true;
+}
+
+/* The facts go last: the answer of the last call is the one that comes back. */
+bool ingest_calls(struct ingest *ingest, bool each, struct store_call calls[INGEST_CALLS_MAX],
+	size_t *ret_count)
+{
+	*ret_count = 0;
+	return add_call(calls, ret_count, ingest_unusable, ingest->unusable,
+		       INGEST_UNUSABLE_COLUMNS) &&
+	       add_call(calls, ret_count, each ? ingest_each : ingest_all, ingest->columns,
+		       INGEST_COLUMNS);
+}
+
+/* "{applied,busy}": the words need no quotes. */
+bool ingest_outcomes(struct text value, size_t count, enum outcome *ret_outcomes)
+{
+	struct text words, word;
+
+	if (count == 0) {
+		return true;
+	}
+	if (value.len < 2 || value.ptr[0] != '{' || value.ptr[value.len - 1] != '}') {
+		return false;
+	}
+	words = (struct text){ value.ptr + 1, value.len - 2 };
+	for (size_t i = 0; i < count; i++) {
+		if (!text_next(&words, ',', &word) || !outcome_from(word, &ret_outcomes[i])) {
+			return false;
+		}
+	}
+	return words.len == 0;
+}
+
+/* By class, the first two characters, of PostgreSQL's appendix A. */
+enum objection objection_of(const char *sqlstate)
+{
+	static const struct {
+		const char *prefix;
+		enum objection objection;
+	} table[] = {
+		{ "22", OBJECTION_DATA },       /* data exception */
+		{ "23", OBJECTION_DATA },       /* integrity constraint violation */
+		{ "3F", OBJECTION_OPERATOR },   /* invalid schema name */
+		{ "42", OBJECTION_OPERATOR },   /* syntax error or access rule violation */
+		{ "08", OBJECTION_PASSING },    /* connection exception */
+		{ "0A000", OBJECTION_PASSING }, /* a plan that a new connection makes anew */
+		{ "25", OBJECTION_PASSING },    /* invalid transaction state: read-only */
+		{ "26", OBJECTION_PASSING },    /* the same as 0A000 */
+		{ "40", OBJECTION_PASSING },    /* serialization, deadlock */
+		{ "55", OBJECTION_PASSING },    /* lock not available */
+		{ "57014", OBJECTION_SIZE },    /* statement_timeout */
+		{ "57", OBJECTION_PASSING },    /* the server goes down, or comes up */
+		{ "53200", OBJECTION_SIZE },    /* out of memory */
+		{ "53", OBJECTION_PASSING },    /* disk full, too many connections */
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strncmp(sqlstate, table[i].prefix, strlen(table[i].prefix)) == 0) {
+			return table[i].objection;
+		}
+	}
+	return OBJECTION_OTHER;
+}

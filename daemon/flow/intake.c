@@ -1,0 +1,301 @@
+/* accept -> verify -> parse -> batch -> (commit) -> answer. Read downwards: the functions stand in
+ * the order in which a delivery meets them. */
+#include "flow/intake.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "order/event.h"
+
+enum {
+	INTAKE_RETRY_AFTER_S = 1,
+	INTAKE_REFUSAL_LOG_MS =
+		1000, /* refusals are counted between two lines, nobody floods the log */
+	INTAKE_ANSWER_BODY_MAX = 64,
+};
+
+#define DELIVERY_MAGIC 0x64656c69U
+
+struct intake {
+	struct server *server;
+	struct batch *batch; /* borrowed */
+	char *path;
+	char *signature_header;
+	char *business;
+	struct signature_rules rules; /* secrets borrowed */
+	int64_t refusals_unlogged;
+	int64_t refusal_logged_ms;
+};
+
+/* One POST between its arrival and its answer. */
+struct delivery {
+	unsigned magic;
+	struct exchange *exchange; /* borrowed from the server; NULL once the peer has gone */
+};
+
+/* The cheap questions, before the body is read: is it for us, and is there room? A target that is
+ * no path ("OPTIONS *", "CONNECT host:1") is wrong for its method, not for its path. */
+static unsigned head_arrived(void *owner, const struct exchange *exchange, struct answer *answer)
+{
+	const struct intake *intake = owner;
+	bool is_post = text_equal(server_method(exchange), TEXT("POST"));
+	struct text path = server_path(exchange);
+
+	if (!text_equal(path, text_of(intake->path)) &&
+		(is_post || text_has_prefix(path, TEXT("/")))) {
+		return 404;
+	}
+	if (!is_post) {
+		answer->allow = "POST";
+		return 405;
+	}
+	if (batch_full(intake->batch)) {
+		answer->retry_after_s = INTAKE_RETRY_AFTER_S;
+		metrics_add(METRIC_QUEUE_REFUSED, 1);
+		metrics_add(METRIC_DELIVERIES_UNAVAILABLE, 1);
+		return 503;
+	}
+	return 0;
+}
+
+static struct text field_once(struct exchange *exchange, struct text name, bool *repeated)
+{
+	size_t count = 0;
+	struct text value = server_field(exchange, name, &count);
+
+	*repeated = *repeated || count > 1;
+	return value;
+}
+
+/* What the request says of its own signature, in the words of the configured scheme. */
+static struct signature_claim claim_of(const struct intake *intake, struct exchange *exchange)
+{
+	struct signature_claim claim = { .repeated = false };
+	bool *repeated = &claim.repeated;
+
+	if (intake->rules.scheme != SIGNATURE_STANDARD) {
+		struct text name = text_of(intake->signature_header);
+
+		claim.signature = field_once(exchange, name, repeated);
+		return claim;
+	}
+	claim.signature = field_once(exchange, TEXT("webhook-signature"), repeated);
+	if (claim.signature.len > 0) {
+		claim.id = field_once(exchange, TEXT("webhook-id"), repeated);
+		claim.timestamp = field_once(exchange, TEXT("webhook-timestamp"), repeated);
+	} else {
+		claim.signature = field_once(exchange, TEXT("svix-signature"), repeated);
+		claim.id = field_once(exchange, TEXT("svix-id"), repeated);
+		claim.timestamp = field_once(exchange, TEXT("svix-timestamp"), repeated);
+	}
+	return claim;
+}
+
+static void answer_unavailable(struct exchange *exchange)
+{
+	struct answer answer = { .status = 503, .retry_after_s = INTAKE_RETRY_AFTER_S };
+
+	metrics_add(METRIC_DELIVERIES_UNAVAILABLE, 1);
+	server_answer(exchange, &answer);
+}
+
+static void log_refusal(struct intake *intake, enum signature_verdict verdict)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	intake->refusals_unlogged++;
+	if (intake->refusal_logged_ms != 0 &&
+		now_ms - intake->refusal_logged_ms < INTAKE_REFUSAL_LOG_MS) {
+		return;
+	}
+	log_event(LOG_NOTICE, "delivery_refused",
+		LOG_FIELDS(LOG_STRING("signature", signature_verdict_name(verdict)),
+			LOG_INT("count", intake->refusals_unlogged)));
+	intake->refusals_unlogged = 0;
+	intake->refusal_logged_ms = now_ms;
+}
+
+static void answer_refused(
+	struct intake *intake, struct exchange *exchange, enum signature_verdict verdict)
+{
+	struct answer answer = { .status = 401 };
+
+	log_refusal(intake, verdict);
+	if (verdict == SIGNATURE_UNCHECKED) {
+		answer_unavailable(exchange);
+		return;
+	}
+	metrics_add(METRIC_DELIVERIES_UNSIGNED, 1);
+	server_answer(exchange, &answer);
+}
+
+static void commit_delivery(void *tag, enum batch_end end, enum outcome outcome);
+
+static void accept_delivery(void *owner, struct exchange *exchange)
+{
+	struct intake *intake = owner;
+	struct signature_claim claim = claim_of(intake, exchange);
+	struct text body = server_body(exchange);
+	size_t secret = 0;
+	struct fact fact;
+
+	enum signature_verdict verdict =
+		signature_verify(&intake->rules, &claim, body, clock_wall_us(), &secret);
+	if (verdict != SIGNATURE_GENUINE) {
+		answer_refused(intake, exchange, verdict);
+		return;
+	}
+	metrics_add(secret == 0 ? METRIC_SIGNATURE_CURRENT : METRIC_SIGNATURE_PREVIOUS, 1);
+
+	/* Room may have gone while the body was on its way; a shed delivery costs no parsing. */
+	if (batch_full(intake->batch)) {
+		metrics_add(METRIC_QUEUE_REFUSED, 1);
+		answer_unavailable(exchange);
+		return;
+	}
+
+	/* Never fails: a body we cannot use is a fact for the quarantine, and is kept like any
+	 * other. */
+	event_parse(body, server_arrived_us(exchange), text_of(intake->business), &fact);
+
+	struct delivery *delivery = new_or_die(sizeof(*delivery));
+	*delivery = (struct delivery){ .magic = DELIVERY_MAGIC, .exchange = exchange };
+	if (!batch_add(intake->batch, &fact, commit_delivery, delivery)) {
+		free(delivery);
+		metrics_add(METRIC_QUEUE_REFUSED, 1);
+		answer_unavailable(exchange);
+		return;
+	}
+	server_hold(exchange, delivery);
+}
+
+static enum metric metric_of(enum outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_APPLIED:
+		return METRIC_DELIVERIES_APPLIED;
+	case OUTCOME_DUPLICATE:
+		return METRIC_DELIVERIES_DUPLICATE;
+	case OUTCOME_RECORDED:
+		return METRIC_DELIVERIES_RECORDED;
+	case OUTCOME_HELD:
+		return METRIC_DELIVERIES_HELD;
+	case OUTCOME_IGNORED:
+		return METRIC_DELIVERIES_IGNORED;
+	case OUTCOME_QUARANTINED:
+		return METRIC_DELIVERIES_QUARANTINED;
+	case OUTCOME_BUSY: /* the batch offers it again; it never comes out */
+		break;
+	}
+	die("a busy fact was called committed");
+}
+
+static void answer_taken(struct exchange *exchange, enum outcome outcome)
+{
+	char body[INTAKE_ANSWER_BODY_MAX];
+	int len = snprintf(
+		body, sizeof(body), "{\"success\":true,\"outcome\":\"%s\"}", outcome_name(outcome));
+	struct answer answer = { .status = 200, .body = { body, (size_t)len } };
+	int64_t waited_us = clock_wall_us() - server_arrived_us(exchange);
+
+	metrics_observe(HISTOGRAM_ANSWER_SECONDS, (double)waited_us / 1e6);
+	server_answer(exchange, &answer);
+}
+
+/* The transaction has ended, well or badly. Only here is a delivery answered 200. */
+static void commit_delivery(void *tag, enum batch_end end, enum outcome outcome)
+{
+	struct delivery *delivery = tag;
+
+	assert(delivery->magic == DELIVERY_MAGIC);
+	if (end == BATCH_COMMITTED) {
+		metrics_add(metric_of(outcome), 1);
+	}
+	if (delivery->exchange && end == BATCH_COMMITTED) {
+		answer_taken(
+			delivery->exchange, outcome); /* a duplicate is as welcome as a new one */
+	} else if (delivery->exchange) {
+		answer_unavailable(delivery->exchange);
+	}
+	delivery->magic = 0;
+	free(delivery);
+}
+
+/* The peer hung up, or has had its 503; its fact is still on its way into the database. */
+static void exchange_gone(void *owner, void *tag)
+{
+	struct delivery *delivery = tag;
+
+	(void)owner;
+	assert(delivery->magic == DELIVERY_MAGIC);
+	delivery->exchange = NULL;
+}
+
+static void set_options(struct intake *intake, const struct intake_options *options)
+{
+	free(intake->path);
+	free(intake->signature_header);
+	free(intake->business);
+	intake->path = copy_or_die(options->path);
+	intake->signature_header = copy_or_die(options->signature_header);
+	intake->business = copy_or_die(options->business);
+	intake->rules = options->rules;
+}
+
+struct intake *intake_new(struct loop *loop, struct batch *batch,
+	const struct intake_options *options, char *problem, size_t problem_size)
+{
+	static const struct server_events events = {
+		.head_arrived = head_arrived,
+		.request_arrived = accept_delivery,
+		.exchange_gone = exchange_gone,
+	};
+	struct intake *intake = new_or_die(sizeof(*intake));
+
+	intake->batch = batch;
+	set_options(intake, options);
+	intake->server = server_new(loop, &options->server, &events, intake, problem, problem_size);
+	if (!intake->server) {
+		intake_free(intake);
+		return NULL;
+	}
+	return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+	if (!intake) {
+		return;
+	}
+	server_free(intake->server);
+	free(intake->path);
+	free(intake->signature_header);
+	free(intake->business);
+	free(intake);
+}
+
+bool intake_change(struct intake *intake, const struct intake_options *options, char *problem,
+	size_t problem_size)
+{
+	if (options->server.tls_certificate &&
+		!server_reload_tls(intake->server, problem, problem_size)) {
+		return false;
+	}
+	set_options(intake, options);
+	return true;
+}
+
+const char *intake_address(const struct intake *intake)
+{
+	return server_address(intake->server);
+}
+
+void intake_drain(struct intake *intake, loop_fired *drained, void *owner)
+{
+	server_drain(intake->server, drained, owner);
+}

@@ -1,0 +1,586 @@
+/* next_due -> next_planned -> call_answered -> answer_recorded -> next_due. Read downwards. */
+#include "flow/reconcile.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/die.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/stamp.h"
+#include "flow/ingest.h"
+
+enum {
+	RECONCILE_WAIT_MIN_MS = 10,
+	RECONCILE_WAIT_MAX_MS = 60000, /* the plan is asked again at least so often */
+	RECONCILE_AGAIN_MS = 1000,     /* after the database refused a step; doubles */
+	RECONCILE_AGAIN_MAX_MS = 30000,
+	RECONCILE_RECORD_TRIES = 5, /* an answer that is refused so often is given up */
+	RECONCILE_NUMBER_MAX = 24,
+	RECONCILE_WORD_MAX = 16,
+};
+
+/* The columns of torque.reconcile_next(), in their order. */
+enum plan_column {
+	PLAN_ACTION,
+	PLAN_CALL_ID,
+	PLAN_WAIT_MS,
+	PLAN_ORDER_ID,
+	PLAN_DETAILS,
+	PLAN_FROM,
+	PLAN_TO,
+	PLAN_STATUS,
+	PLAN_LIMIT,
+	PLAN_OFFSET,
+	PLAN_PRIORITY,
+	PLAN_COLUMNS,
+};
+
+/* What the API answered, in the words of SQL; "" is null. */
+struct words {
+	char asked[STAMP_TEXT_MAX];
+	char answered[STAMP_TEXT_MAX];
+	char date[STAMP_TEXT_MAX];
+	char remaining[RECONCILE_NUMBER_MAX];
+	char reset[STAMP_TEXT_MAX];
+	char status[RECONCILE_NUMBER_MAX];
+	char retry_after[RECONCILE_NUMBER_MAX];
+	char problem[TORQUE_PROBLEM_MAX];
+};
+
+struct reconcile {
+	struct store *store;
+	struct torque *torque;
+	struct torque *changed; /* takes its place before the next call; NULL: none */
+	struct loop_timer *next;
+	bool busy;         /* a call or a transaction is under way */
+	bool begun;        /* it is known whether this process polls */
+	bool standby;      /* valid once begun */
+	bool stopped;      /* the API refuses our key */
+	unsigned refusals; /* by the database, one after the other */
+
+	enum torque_kind kind; /* of the last call, as are the next two */
+	char call_id[RECONCILE_NUMBER_MAX];
+	char priority[RECONCILE_WORD_MAX];
+	bool unrecorded; /* it has ended and the database does not know; then the rest is valid */
+	enum torque_end end;
+	struct words words;
+	char *body; /* of a good answer */
+	size_t body_len;
+
+	loop_fired *drained; /* NULL: not draining */
+	void *drained_owner;
+	bool ended;                       /* drained has been called */
+	char problem[TORQUE_PROBLEM_MAX]; /* of the last call or the last step that failed; or "" */
+};
+
+static void next_planned(void *tag, const struct store_result *result);
+static void call_answered(void *tag, const struct torque_answer *answer);
+static void answer_recorded(void *tag, const struct store_result *result);
+
+void reconcile_setup(const struct reconcile_schedule *schedule, char out[RECONCILE_SETUP_MAX])
+{
+	int len = snprintf(out, RECONCILE_SETUP_MAX,
+		"select set_config('orderd.requests_per_minute', '%" PRId64 "', false),"
+		" set_config('orderd.floor', '%" PRId64 "', false),"
+		" set_config('orderd.sweep_every', '%" PRId64 "', false),"
+		" set_config('orderd.lookback', '%" PRId64 "', false),"
+		" set_config('orderd.open_every', '%" PRId64 "', false),"
+		" set_config('orderd.history', '%" PRId64 "', false),"
+		" set_config('orderd.notify', '%s', false)",
+		schedule->requests_per_minute, schedule->floor, schedule->sweep_every_s,
+		schedule->lookback_s, schedule->open_every_s, schedule->history_s,
+		schedule->notify ? "on" : "off");
+
+	if (len >= RECONCILE_SETUP_MAX) {
+		die("the poller's settings do not fit");
+	}
+}
+
+/* One round: what the last call brought is recorded, then the next one is planned. */
+
+static void rest(struct reconcile *reconcile, int64_t wait_ms)
+{
+	int64_t bounded_ms = wait_ms < RECONCILE_WAIT_MIN_MS ? RECONCILE_WAIT_MIN_MS : wait_ms;
+
+	if (bounded_ms > RECONCILE_WAIT_MAX_MS) {
+		bounded_ms = RECONCILE_WAIT_MAX_MS;
+	}
+	reconcile->busy = false;
+	loop_timer_start(reconcile->next, reconcile->drained ? 0 : bounded_ms);
+}
+
+static void forget_answer(struct reconcile *reconcile)
+{
+	free(reconcile->body);
+	reconcile->body = NULL;
+	reconcile->unrecorded = false;
+}
+
+static void record(struct reconcile *reconcile);
+
+static void take_change(struct reconcile *reconcile)
+{
+	if (reconcile->changed) {
+		torque_free(reconcile->torque);
+		reconcile->torque = reconcile->changed;
+		reconcile->changed = NULL;
+	}
+}
+
+/* The timer, and every new connection. */
+static void next_due(void *owner)
+{
+	struct reconcile *reconcile = owner;
+	static const struct store_call plan = {
+		.statement = "select action, call_id, wait_ms, order_id, details, created_from, "
+			     "created_to, status, page_limit, page_offset, priority "
+			     "from torque.reconcile_next()",
+	};
+
+	if (reconcile->busy || reconcile->ended) {
+		return;
+	}
+	if (reconcile->unrecorded && store_ready(reconcile->store)) {
+		record(reconcile);
+	} else if (reconcile->drained) {
+		reconcile->ended = true;
+		reconcile->drained(reconcile->drained_owner);
+	} else {
+		take_change(reconcile);
+		reconcile->busy = store_run(reconcile->store, &plan, 1, next_planned, reconcile);
+	}
+}
+
+/* Objections to data, and a trigger's own words, may quote an order. */
+static struct text harmless(const struct store_result *result)
+{
+	enum objection objection = objection_of(result->sqlstate);
+
+	if (result->end == STORE_REFUSED &&
+		(objection == OBJECTION_DATA || objection == OBJECTION_OTHER)) {
+		return TEXT("its log says why");
+	}
+	return result->message;
+}
+
+static void step_refused(struct reconcile *reconcile, const struct store_result *result)
+{
+	int64_t wait_ms = (int64_t)RECONCILE_AGAIN_MS
+			  << (reconcile->refusals < 8 ? reconcile->refusals : 8);
+	struct text message = harmless(result);
+
+	reconcile->refusals++;
+	snprintf(reconcile->problem, sizeof(reconcile->problem), "the database: %.*s",
+		(int)message.len, message.ptr);
+	log_event(LOG_ERROR, "reconcile_refused",
+		LOG_FIELDS(LOG_STRING("sqlstate", result->sqlstate), LOG_TEXT("error", message)));
+	rest(reconcile, wait_ms < RECONCILE_AGAIN_MAX_MS ? wait_ms : RECONCILE_AGAIN_MAX_MS);
+}
+
+/* What the database refused before is no problem any more. */
+static void step_taken(struct reconcile *reconcile)
+{
+	if (reconcile->refusals > 0) {
+		reconcile->refusals = 0;
+		reconcile->problem[0] = '\0';
+	}
+}
+
+/* The plan. */
+
+static struct text column(const struct store_result *plan, enum plan_column index)
+{
+	assert(plan->column_count == PLAN_COLUMNS);
+	return plan->columns[index];
+}
+
+static bool column_is(const struct store_result *plan, enum plan_column index, const char *word)
+{
+	return text_equal(column(plan, index), text_of(word));
+}
+
+static int64_t number(struct text digits, int64_t fallback)
+{
+	uint64_t value = 0;
+
+	return text_to_u64(digits, &value) && value <= INT32_MAX ? (int64_t)value : fallback;
+}
+
+static void copy_text(struct text value, char *out, size_t size)
+{
+	snprintf(out, size, "%.*s", (int)value.len, value.len > 0 ? value.ptr : "");
+}
+
+static bool read_list(const struct store_result *plan, struct request_list *list)
+{
+	int64_t offset = number(column(plan, PLAN_OFFSET), -1);
+
+	list->limit = (unsigned)number(column(plan, PLAN_LIMIT), 0);
+	list->offset = (unsigned)offset;
+	list->status = column(plan, PLAN_STATUS);
+	list->has_from = column(plan, PLAN_FROM).len > 0;
+	list->has_to = column(plan, PLAN_TO).len > 0;
+	return offset >= 0 &&
+	       (!list->has_from || stamp_parse(column(plan, PLAN_FROM), &list->from_us)) &&
+	       (!list->has_to || stamp_parse(column(plan, PLAN_TO), &list->to_us));
+}
+
+/* False: the call cannot be made. */
+static bool ask(struct reconcile *reconcile, const struct store_result *plan)
+{
+	struct torque_call call = { .kind = reconcile->kind };
+
+	if (reconcile->kind == TORQUE_SHOW) {
+		call.order_id = column(plan, PLAN_ORDER_ID);
+		call.details = column_is(plan, PLAN_DETAILS, "t");
+	} else if (!read_list(plan, &call.list)) {
+		return false;
+	}
+	return torque_ask(reconcile->torque, &call, call_answered, reconcile);
+}
+
+/* A plan that cannot be carried out has to end all the same, or it would be made again for ever. */
+static void call_impossible(struct reconcile *reconcile)
+{
+	reconcile->end = TORQUE_REFUSED;
+	reconcile->words = (struct words){ .problem = "no request can be made of this plan" };
+	reconcile->unrecorded = true;
+	rest(reconcile, 0);
+}
+
+static void make_call(struct reconcile *reconcile, const struct store_result *plan)
+{
+	reconcile->kind = column_is(plan, PLAN_ACTION, "list") ? TORQUE_LIST : TORQUE_SHOW;
+	copy_text(column(plan, PLAN_CALL_ID), reconcile->call_id, sizeof(reconcile->call_id));
+	copy_text(column(plan, PLAN_PRIORITY), reconcile->priority, sizeof(reconcile->priority));
+	if (!ask(reconcile, plan)) {
+		call_impossible(reconcile);
+	}
+}
+
+static void note_standby(struct reconcile *reconcile, bool standby)
+{
+	if (reconcile->begun && reconcile->standby == standby) {
+		return;
+	}
+	reconcile->begun = true;
+	reconcile->standby = standby;
+	metrics_set(METRIC_RECONCILE_STANDBY, standby);
+	log_event(LOG_NOTICE, standby ? "reconcile_standby" : "reconcile_active", NULL);
+}
+
+static void note_stopped(struct reconcile *reconcile, bool stopped)
+{
+	if (reconcile->stopped == stopped) {
+		return;
+	}
+	reconcile->stopped = stopped;
+	metrics_set(METRIC_RECONCILE_STOPPED, stopped);
+	if (stopped) {
+		log_event(LOG_ERROR, "reconcile_stopped",
+			LOG_FIELDS(LOG_STRING("error", reconcile->problem)));
+	} else {
+		log_event(LOG_NOTICE, "reconcile_resumed", NULL);
+	}
+}
+
+static void next_planned(void *tag, const struct store_result *result)
+{
+	struct reconcile *reconcile = tag;
+
+	if (result->end != STORE_COMMITTED) {
+		step_refused(reconcile, result);
+		return;
+	}
+	step_taken(reconcile);
+	note_standby(reconcile, column_is(result, PLAN_ACTION, "standby"));
+	if (column_is(result, PLAN_ACTION, "stopped")) {
+		if (!reconcile->stopped) { /* it was so before this process began */
+			copy_text(TEXT("the API refuses the key"), reconcile->problem,
+				sizeof(reconcile->problem));
+		}
+		note_stopped(reconcile, true);
+	}
+	if (column(result, PLAN_CALL_ID).len > 0 && !reconcile->drained) {
+		make_call(reconcile, result);
+	} else {
+		rest(reconcile, number(column(result, PLAN_WAIT_MS), RECONCILE_AGAIN_MS));
+	}
+}
+
+/* The answer. */
+
+static void say_time(int64_t us, char out[STAMP_TEXT_MAX])
+{
+	out[0] = '\0';
+	if (us > 0) {
+		stamp_format(us, out);
+	}
+}
+
+static void say_number(int64_t value, int64_t least, char out[RECONCILE_NUMBER_MAX])
+{
+	out[0] = '\0';
+	if (value >= least) {
+		snprintf(out, RECONCILE_NUMBER_MAX, "%" PRId64, value);
+	}
+}
+
+static void say_answer(const struct torque_answer *answer, struct words *words)
+{
+	say_time(answer->asked_us, words->asked);
+	say_time(answer->answered_us, words->answered);
+	say_time(answer->date_us, words->date);
+	say_time(answer->reset_us, words->reset);
+	say_number(answer->remaining, 0, words->remaining);
+	say_number(answer->status, 1, words->status);
+	say_number(answer->retry_after_s, 1, words->retry_after);
+	copy_text(text_of(answer->problem), words->problem, sizeof(words->problem));
+}
+
+static void log_call(const struct reconcile *reconcile, const struct torque_answer *answer)
+{
+	int64_t took_ms = (answer->answered_us - answer->asked_us) / 1000;
+
+	if (answer->end == TORQUE_GOOD || answer->end == TORQUE_NOT_FOUND) {
+		log_event(LOG_DEBUG, "api_answered",
+			LOG_FIELDS(LOG_STRING("priority", reconcile->priority),
+				LOG_INT("status", answer->status), LOG_INT("ms", took_ms)));
+	} else {
+		log_event(LOG_WARNING, "api_failed",
+			LOG_FIELDS(LOG_STRING("end", torque_end_name(answer->end)),
+				LOG_STRING("priority", reconcile->priority),
+				LOG_INT("status", answer->status), LOG_INT("ms", took_ms),
+				LOG_STRING("error", answer->problem)));
+	}
+}
+
+/* Kept until the database has it. */
+static void keep_answer(struct reconcile *reconcile, const struct torque_answer *answer)
+{
+	reconcile->unrecorded = true;
+	reconcile->end = answer->end;
+	say_answer(answer, &reconcile->words);
+	if (answer->end != TORQUE_GOOD) {
+		return;
+	}
+	reconcile->body = malloc(answer->body.len);
+	reconcile->body_len = answer->body.len;
+	if (!reconcile->body) {
+		reconcile->end = TORQUE_MALFORMED;
+		copy_text(TEXT("no memory for the answer"), reconcile->words.problem,
+			sizeof(reconcile->words.problem));
+		return;
+	}
+	memcpy(reconcile->body, answer->body.ptr, answer->body.len);
+}
+
+static void call_answered(void *tag, const struct torque_answer *answer)
+{
+	struct reconcile *reconcile = tag;
+
+	log_call(reconcile, answer);
+	keep_answer(reconcile, answer);
+	copy_text(
+		text_of(reconcile->words.problem), reconcile->problem, sizeof(reconcile->problem));
+	if (answer->status > 0) {
+		note_stopped(reconcile, answer->end == TORQUE_UNAUTHORIZED);
+	}
+	record(reconcile);
+}
+
+/* The record: the answer and the end of its place in the budget, in one transaction. */
+
+static struct store_param word(const char *string)
+{
+	return string[0] ? (struct store_param){ .bytes = string, .len = strlen(string) }
+			 : (struct store_param){ .bytes = NULL };
+}
+
+static struct store_call record_of(const struct reconcile *reconcile)
+{
+	const struct words *words = &reconcile->words;
+
+	if (reconcile->end == TORQUE_GOOD) {
+		return (struct store_call){
+			.statement = reconcile->kind == TORQUE_LIST
+					     ? "select torque.reconcile_page($1::bigint, "
+					       "$2::timestamptz, "
+					       "$3::timestamptz, $4::timestamptz, $5::integer, "
+					       "$6::timestamptz, $7::json)"
+					     : "select torque.reconcile_lookup($1::bigint, "
+					       "$2::timestamptz, $3::timestamptz, $4::timestamptz, "
+					       "$5::integer, $6::timestamptz, $7::json)",
+			.param_count = 7,
+			.params = { word(reconcile->call_id), word(words->asked),
+				word(words->answered), word(words->date), word(words->remaining),
+				word(words->reset),
+				{ .bytes = reconcile->body, .len = reconcile->body_len } },
+		};
+	}
+	return (struct store_call){
+		.statement = "select torque.reconcile_failed($1::bigint, $2::timestamptz, "
+			     "$3::timestamptz, $4::text, $5::integer, $6::integer, $7::integer, "
+			     "$8::timestamptz, $9::text)",
+		.param_count = 9,
+		.params = { word(reconcile->call_id), word(words->asked), word(words->answered),
+			word(torque_end_name(reconcile->end)), word(words->status),
+			word(words->retry_after), word(words->remaining), word(words->reset),
+			word(words->problem) },
+	};
+}
+
+/* Without a connection it waits for the next one. */
+static void record(struct reconcile *reconcile)
+{
+	const struct store_call call = record_of(reconcile);
+
+	reconcile->busy = store_run(reconcile->store, &call, 1, answer_recorded, reconcile);
+	if (!reconcile->busy) {
+		rest(reconcile, RECONCILE_AGAIN_MS);
+	}
+}
+
+/* What the database cannot take in is an answer that cannot be used. */
+static void record_refused(struct reconcile *reconcile, const struct store_result *result)
+{
+	bool hopeless = objection_of(result->sqlstate) == OBJECTION_DATA ||
+			reconcile->refusals + 1 >= RECONCILE_RECORD_TRIES;
+
+	if (hopeless && reconcile->end == TORQUE_GOOD) {
+		reconcile->end = TORQUE_MALFORMED;
+		snprintf(reconcile->words.problem, sizeof(reconcile->words.problem),
+			"the database refused the answer (%s)", result->sqlstate);
+		reconcile->refusals = 0;
+	} else if (hopeless) {
+		forget_answer(reconcile);
+	}
+	step_refused(reconcile, result);
+}
+
+static void log_verdict(struct text verdict)
+{
+	if (text_equal(verdict, TEXT("incomplete")) || text_equal(verdict, TEXT("suspicious"))) {
+		log_event(LOG_WARNING, "reconcile_doubtful",
+			LOG_FIELDS(LOG_TEXT("verdict", verdict)));
+	} else {
+		log_event(
+			LOG_DEBUG, "reconcile_recorded", LOG_FIELDS(LOG_TEXT("verdict", verdict)));
+	}
+}
+
+static void answer_recorded(void *tag, const struct store_result *result)
+{
+	struct reconcile *reconcile = tag;
+
+	switch (result->end) {
+	case STORE_COMMITTED:
+		step_taken(reconcile);
+		forget_answer(reconcile);
+		log_verdict(result->value);
+		rest(reconcile, 0);
+		return;
+	case STORE_REFUSED:
+		record_refused(reconcile, result);
+		return;
+	case STORE_UNSURE:
+		/* A call that has been ended once is not ended again. */
+		rest(reconcile, RECONCILE_AGAIN_MS);
+		return;
+	}
+}
+
+/* Begin and end. */
+
+static void connected(void *owner)
+{
+	metrics_set(METRIC_RECONCILE_CONNECTED, 1);
+	log_event(LOG_NOTICE, "database_connected",
+		LOG_FIELDS(LOG_STRING("connection", "reconcile")));
+	next_due(owner);
+}
+
+static void disconnected(void *owner)
+{
+	struct reconcile *reconcile = owner;
+
+	metrics_set(METRIC_RECONCILE_CONNECTED, 0);
+	log_event(LOG_WARNING, "database_lost",
+		LOG_FIELDS(LOG_STRING("connection", "reconcile"),
+			LOG_STRING("error", store_problem(reconcile->store))));
+}
+
+static void troubled(void *owner)
+{
+	struct reconcile *reconcile = owner;
+
+	log_event(LOG_ERROR, "database_unreachable",
+		LOG_FIELDS(LOG_STRING("error", store_problem(reconcile->store))));
+}
+
+struct reconcile *reconcile_new(
+	struct loop *loop, const struct reconcile_options *options, struct torque *torque)
+{
+	static const struct store_events events = {
+		.connected = connected,
+		.disconnected = disconnected,
+		.troubled = troubled,
+	};
+	struct reconcile *reconcile = new_or_die(sizeof(*reconcile));
+	struct store_options store = options->store;
+	char setup[RECONCILE_SETUP_MAX];
+
+	reconcile_setup(&options->schedule, setup);
+	store.setup = setup;
+	reconcile->torque = torque;
+	reconcile->next = loop_timer_new(loop, next_due, reconcile);
+	reconcile->store = store_new(loop, &store, &events, reconcile);
+	return reconcile;
+}
+
+void reconcile_free(struct reconcile *reconcile)
+{
+	if (!reconcile) {
+		return;
+	}
+	torque_free(reconcile->torque);
+	torque_free(reconcile->changed);
+	store_free(reconcile->store);
+	loop_timer_free(reconcile->next);
+	free(reconcile->body);
+	free(reconcile);
+}
+
+void reconcile_change(struct reconcile *reconcile, struct torque *torque)
+{
+	torque_free(reconcile->changed);
+	reconcile->changed = torque;
+}
+
+void reconcile_drain(struct reconcile *reconcile, loop_fired *drained, void *owner)
+{
+	reconcile->drained = drained;
+	reconcile->drained_owner = owner;
+	if (!reconcile->busy) {
+		loop_timer_start(reconcile->next, 0);
+	}
+}
+
+bool reconcile_connected(const struct reconcile *reconcile)
+{
+	return store_problem(reconcile->store)[0] == '\0';
+}
+
+bool reconcile_standby(const struct reconcile *reconcile)
+{
+	return reconcile->standby;
+}
+
+const char *reconcile_problem(const struct reconcile *reconcile)
+{
+	return reconcile_connected(reconcile) ? reconcile->problem
+					      : store_problem(reconcile->store);
+}

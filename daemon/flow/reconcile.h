@@ -1,0 +1,55 @@
+/* reconcile.h - the table is right even when no webhook comes: plan, ask, judge, commit, again.
+ *
+ * What to ask next, and what an answer means, is decided in SQL (torque.reconcile_next and its
+ * companions), where the state of every walk lives: a poller that dies at any page is resumed by
+ * the next one. Here is only the road between PostgreSQL and the API, one call at a time.
+ *
+ * An answer is kept until the database has it: a lost connection never makes the next call come
+ * earlier than the API said.
+ */
+#pragma once
+
+#include "flow/torque.h"
+#include "io/store.h"
+
+enum { RECONCILE_SETUP_MAX = 512 };
+
+struct reconcile; /* heap */
+
+/* What SQL plans by. */
+struct reconcile_schedule {
+	int64_t requests_per_minute;
+	int64_t floor; /* X-RateLimit-Remaining that is left to others */
+	int64_t sweep_every_s;
+	int64_t lookback_s;
+	int64_t open_every_s;
+	int64_t history_s;
+	bool notify; /* NOTIFY torque_orders */
+};
+
+/* The select that gives them to a session, for every session that claims calls. */
+void reconcile_setup(const struct reconcile_schedule *schedule, char out[RECONCILE_SETUP_MAX]);
+
+struct reconcile_options {
+	struct store_options store; /* of a connection of its own; its setup is reconcile_setup() */
+	struct reconcile_schedule schedule;
+};
+
+/* Takes torque. Starts at once and keeps trying. */
+struct reconcile *reconcile_new(
+	struct loop *loop, const struct reconcile_options *options, struct torque *torque);
+
+/* The running call is abandoned; its place in the budget stays taken for as long as the API may
+ * count it. */
+void reconcile_free(struct reconcile *reconcile);
+
+/* Takes torque, for every call but the one that is running. */
+void reconcile_change(struct reconcile *reconcile, struct torque *torque);
+
+/* Finish the call that is running, begin none; drained runs once, from the loop. */
+void reconcile_drain(struct reconcile *reconcile, loop_fired *drained, void *owner);
+
+bool reconcile_connected(const struct reconcile *reconcile);
+bool reconcile_standby(const struct reconcile *reconcile); /* another process polls */
+/* "" or why there is no polling now: the database, the API's refusal, the last call's failure. */
+const char *reconcile_problem(const struct reconcile *reconcile);

@@ -1,0 +1,278 @@
+/* call -> target -> ask -> judge -> done. */
+#include "flow/torque.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/metrics.h"
+#include "io/https.h"
+
+enum { TORQUE_RETRY_DEFAULT_S = 60 };
+
+_Static_assert(METRIC_API_MALFORMED - METRIC_API_GOOD == (int)TORQUE_MALFORMED,
+	"the metrics of calls stand in the order of enum torque_end");
+
+struct torque {
+	struct https *https;
+	char *authorization; /* "Bearer …"; wiped when freed */
+	enum torque_kind kind;
+	char order_id[REQUEST_TARGET_MAX]; /* of the running call */
+	int64_t asked_us, asked_ms;
+	torque_done *done;
+	void *tag;
+};
+
+static void answer_arrived(void *tag, const struct https_answer *https);
+
+static bool target_of(const struct torque_call *call, char target[REQUEST_TARGET_MAX])
+{
+	switch (call->kind) {
+	case TORQUE_LIST:
+		return request_list(&call->list, target);
+	case TORQUE_SHOW:
+		return request_show(call->order_id, call->details, target);
+	case TORQUE_CANCEL:
+		return request_cancel(call->order_id, target);
+	case TORQUE_LINK:
+		snprintf(target, REQUEST_TARGET_MAX, "%s", request_link());
+		return true;
+	}
+	return false;
+}
+
+bool torque_can_ask(const struct torque_call *call)
+{
+	char target[REQUEST_TARGET_MAX];
+
+	return target_of(call, target);
+}
+
+bool torque_ask(struct torque *torque, const struct torque_call *call, torque_done *done, void *tag)
+{
+	char target[REQUEST_TARGET_MAX];
+	bool posts = call->kind == TORQUE_CANCEL || call->kind == TORQUE_LINK;
+
+	if (!target_of(call, target)) {
+		return false;
+	}
+
+	struct https_request request = {
+		.method = posts ? "POST" : "GET",
+		.target = target,
+		.fields = { { "Authorization", torque->authorization },
+			{ "Accept", "application/json" },
+			{ posts ? "Content-Type" : NULL, "application/json" } },
+		.body = posts ? call->body : TEXT(""),
+	};
+	if (!https_send(torque->https, &request, answer_arrived, torque)) {
+		return false;
+	}
+	torque->kind = call->kind;
+	snprintf(torque->order_id, sizeof(torque->order_id), "%.*s", (int)call->order_id.len,
+		call->order_id.ptr ? call->order_id.ptr : "");
+	torque->asked_us = clock_wall_us();
+	torque->asked_ms = clock_mono_ms();
+	torque->done = done;
+	torque->tag = tag;
+	return true;
+}
+
+/* The API's own clock, where it tells it: what it says of a time is said by that clock. A Date is
+ * cut to the second, so that a wait which is counted from it is rather too long. */
+static int64_t clock_of(const struct torque_answer *answer)
+{
+	return answer->date_us > 0 ? answer->date_us : answer->answered_us;
+}
+
+static void read_limits(const struct https_answer *https, struct torque_answer *answer)
+{
+	uint64_t remaining = 0;
+	int64_t after_us = 0;
+
+	if (text_to_u64(https_answer_field(https, "X-RateLimit-Remaining"), &remaining) &&
+		remaining <= INT32_MAX) {
+		answer->remaining = (int64_t)remaining;
+	}
+	if (api_reset_after_us(
+		    https_answer_field(https, "X-RateLimit-Reset"), clock_of(answer), &after_us)) {
+		answer->reset_us = answer->answered_us + after_us;
+	}
+}
+
+static void read_fields(const struct https_answer *https, struct torque_answer *answer)
+{
+	struct text retry_after = https_answer_field(https, "Retry-After");
+
+	if (!api_http_date(https_answer_field(https, "Date"), &answer->date_us)) {
+		answer->date_us = 0;
+	}
+	read_limits(https, answer);
+	if (https->status == 429 || retry_after.len > 0) {
+		answer->retry_after_s =
+			api_retry_after_s(retry_after, clock_of(answer), TORQUE_RETRY_DEFAULT_S);
+	}
+}
+
+static bool shape_is_right(const struct torque *torque, struct text body)
+{
+	switch (torque->kind) {
+	case TORQUE_LIST:
+		return api_is_list(body);
+	case TORQUE_SHOW:
+	case TORQUE_CANCEL:
+		return api_is_order(body, text_of(torque->order_id));
+	case TORQUE_LINK:
+		return api_is_link(body);
+	}
+	return false;
+}
+
+static enum torque_end judge_status(unsigned status)
+{
+	if (status == 429) {
+		return TORQUE_RATE_LIMITED;
+	}
+	if (status == 401 || status == 403) {
+		return TORQUE_UNAUTHORIZED;
+	}
+	if (status == 404) {
+		return TORQUE_NOT_FOUND;
+	}
+	if (status >= 500) {
+		return TORQUE_SERVER_ERROR;
+	}
+	return status >= 400 ? TORQUE_REFUSED : TORQUE_MALFORMED;
+}
+
+static enum torque_end judge(const struct torque *torque, const struct https_answer *https)
+{
+	switch (https->end) {
+	case HTTPS_ANSWERED:
+		break;
+	case HTTPS_UNREACHABLE:
+		return TORQUE_UNREACHABLE;
+	case HTTPS_UNTRUSTED:
+		return TORQUE_UNTRUSTED;
+	case HTTPS_BROKEN:
+		return TORQUE_MALFORMED;
+	case HTTPS_LATE:
+		return TORQUE_LATE;
+	}
+	if (https->status != 200) {
+		return judge_status(https->status);
+	}
+	if (!api_is_json(https_answer_field(https, "Content-Type")) ||
+		!shape_is_right(torque, https->body)) {
+		return TORQUE_MALFORMED;
+	}
+	return TORQUE_GOOD;
+}
+
+/* What the API says stays on one line. */
+static void take_controls_out(char *sentence)
+{
+	for (char *c = sentence; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == '\x7F') {
+			*c = '?';
+		}
+	}
+}
+
+/* One readable line: what the API said, else what the connection said, else what was wrong with it.
+ */
+static void say_problem(const struct https_answer *https, struct torque_answer *answer)
+{
+	const struct api_error *error = &answer->error;
+
+	if (answer->end == TORQUE_GOOD) {
+		return;
+	}
+	if (https->end != HTTPS_ANSWERED) {
+		snprintf(answer->problem, sizeof(answer->problem), "%s", https->problem);
+	} else if (answer->has_error) {
+		snprintf(answer->problem, sizeof(answer->problem), "%s%s%s%s%s (HTTP %u%s%s%s%s)",
+			error->error, error->field[0] ? ": " : "", error->field,
+			error->message[0] ? ": " : "", error->message, https->status,
+			error->code[0] ? ", " : "", error->code,
+			error->request_id[0] ? ", request " : "", error->request_id);
+	} else {
+		snprintf(answer->problem, sizeof(answer->problem),
+			"HTTP %u with a body that is not what the API documents", https->status);
+	}
+	take_controls_out(answer->problem);
+}
+
+static void answer_arrived(void *tag, const struct https_answer *https)
+{
+	struct torque *torque = tag;
+	struct torque_answer answer = {
+		.status = https->end == HTTPS_ANSWERED ? https->status : 0,
+		.asked_us = torque->asked_us,
+		.answered_us = clock_wall_us(),
+		.body = https->body,
+		.remaining = -1,
+	};
+
+	if (https->end == HTTPS_ANSWERED) {
+		read_fields(https, &answer);
+	}
+	answer.end = judge(torque, https);
+	answer.has_error = https->end == HTTPS_ANSWERED && answer.end != TORQUE_GOOD &&
+			   api_read_error(https->body, &answer.error);
+	say_problem(https, &answer);
+	metrics_add((enum metric)(METRIC_API_GOOD + (int)answer.end), 1);
+	metrics_observe(HISTOGRAM_API_SECONDS, (double)(clock_mono_ms() - torque->asked_ms) / 1000);
+	torque->done(torque->tag, &answer);
+}
+
+const char *torque_end_name(enum torque_end end)
+{
+	static const char *const names[] = {
+		[TORQUE_GOOD] = "good",
+		[TORQUE_RATE_LIMITED] = "rate_limited",
+		[TORQUE_UNAUTHORIZED] = "unauthorized",
+		[TORQUE_NOT_FOUND] = "not_found",
+		[TORQUE_REFUSED] = "refused",
+		[TORQUE_SERVER_ERROR] = "server_error",
+		[TORQUE_UNREACHABLE] = "unreachable",
+		[TORQUE_UNTRUSTED] = "untrusted",
+		[TORQUE_LATE] = "late",
+		[TORQUE_MALFORMED] = "malformed",
+	};
+
+	return names[end];
+}
+
+struct torque *torque_new(
+	struct loop *loop, const struct torque_options *options, char *problem, size_t problem_size)
+{
+	char why[HTTPS_PROBLEM_MAX] = "";
+	const char *ca_file = options->ca_file && options->ca_file[0] ? options->ca_file : NULL;
+	struct torque *torque = new_or_die(sizeof(*torque));
+
+	torque->https = https_new(loop, options->base_url, ca_file, why);
+	if (!torque->https) {
+		snprintf(problem, problem_size, "%s", why);
+		free(torque);
+		return NULL;
+	}
+	size_t size = options->api_key.len + sizeof("Bearer ");
+
+	torque->authorization = new_or_die(size);
+	snprintf(torque->authorization, size, "Bearer %.*s", (int)options->api_key.len,
+		options->api_key.ptr);
+	return torque;
+}
+
+void torque_free(struct torque *torque)
+{
+	if (!torque) {
+		return;
+	}
+	https_free(torque->https);
+	explicit_bzero(torque->authorization, strlen(torque->authorization));
+	free(torque->authorization);
+	free(torque);
+}

@@ -1,0 +1,77 @@
+/* torque.h - typed calls to the Checkout API: asked once, judged whole.
+ *
+ * The budget is not kept here: whoever asks has taken a slot in SQL first (torque.claim_call).
+ * Nothing is retried here either: what a failure means for the next call is decided where the
+ * budget is.
+ */
+#pragma once
+
+#include "base/text.h"
+#include "io/loop.h"
+#include "order/api.h"
+#include "order/request.h"
+
+enum { TORQUE_PROBLEM_MAX = 1200 };
+
+struct torque; /* heap */
+
+struct torque_options {
+	const char *base_url;
+	const char *ca_file; /* "" = the system's */
+	struct text api_key; /* copied into the request header only */
+};
+
+enum torque_kind { TORQUE_LIST, TORQUE_SHOW, TORQUE_CANCEL, TORQUE_LINK };
+
+struct torque_call {
+	enum torque_kind kind;
+	struct request_list list; /* TORQUE_LIST */
+	struct text order_id;     /* TORQUE_SHOW, TORQUE_CANCEL */
+	bool details;             /* TORQUE_SHOW */
+	struct text body;         /* TORQUE_CANCEL, TORQUE_LINK: JSON; copied */
+};
+
+enum torque_end {
+	TORQUE_GOOD,         /* 200, JSON of the right shape, of the order asked for */
+	TORQUE_RATE_LIMITED, /* 429 */
+	TORQUE_UNAUTHORIZED, /* 401, 403 */
+	TORQUE_NOT_FOUND,    /* 404 */
+	TORQUE_REFUSED,      /* any other 4xx: the API says why */
+	TORQUE_SERVER_ERROR, /* 5xx */
+	TORQUE_UNREACHABLE,
+	TORQUE_UNTRUSTED,
+	TORQUE_LATE,
+	TORQUE_MALFORMED, /* cut short, a redirect, another type, another shape, another order */
+};
+
+struct torque_answer {
+	enum torque_end end;
+	unsigned status;  /* 0: there was no answer */
+	int64_t asked_us; /* wall time of the start of the request: the as_of of its facts */
+	int64_t answered_us;
+	struct text body;       /* borrowed during the callback */
+	int64_t date_us;        /* the server's Date; 0 = absent */
+	int64_t remaining;      /* X-RateLimit-Remaining; -1 = absent */
+	int64_t reset_us;       /* X-RateLimit-Reset; 0 = absent */
+	int64_t retry_after_s;  /* 0 = absent */
+	struct api_error error; /* valid with has_error */
+	bool has_error;
+	char problem[TORQUE_PROBLEM_MAX]; /* one sentence, "" with TORQUE_GOOD */
+};
+
+/* Exactly once for each torque_ask() that returned true, from the loop, never from inside it. */
+typedef void torque_done(void *tag, const struct torque_answer *answer);
+
+struct torque *torque_new(struct loop *loop, const struct torque_options *options, char *problem,
+	size_t problem_size);
+void torque_free(struct torque *torque);
+
+/* False: no path can be made of it: a bad order id, a limit outside 1..REQUEST_PAGE_MAX. */
+bool torque_can_ask(const struct torque_call *call);
+
+/* False: a call is running, or !torque_can_ask(). */
+bool torque_ask(
+	struct torque *torque, const struct torque_call *call, torque_done *done, void *tag);
+
+/* "rate_limited", "not_found", …: the words SQL takes; static. */
+const char *torque_end_name(enum torque_end end);
