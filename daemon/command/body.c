@@ -1,0 +1,54 @@
+#include "command/body.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+static int refuse(const char *file, int error, const char *what)
+{
+	fprintf(stderr, "orderd: %s: %s\n", file, what);
+	return error == EACCES || error == EPERM ? EX_NOPERM : EX_DATAERR;
+}
+
+static int read_stream(const char *file, FILE *stream, char **ret_bytes, size_t *ret_len)
+{
+	char *bytes = malloc(BODY_BYTES_MAX + 1); /* the kernel gives pages as they are touched */
+	size_t len;
+
+	if (!bytes) {
+		return refuse(file, ENOMEM, strerror(ENOMEM));
+	}
+	len = fread(bytes, 1, BODY_BYTES_MAX + 1, stream);
+	if (ferror(stream)) {
+		int error = errno;
+
+		free(bytes);
+		return refuse(file, error, strerror(error));
+	}
+	if (len > BODY_BYTES_MAX) {
+		free(bytes);
+		return refuse(file, EFBIG, "longer than any body that orderd takes (16 MiB)");
+	}
+	*ret_bytes = bytes;
+	*ret_len = len;
+	return EX_OK;
+}
+
+int body_read(const char *file, char **ret_bytes, size_t *ret_len)
+{
+	FILE *stream;
+	int code;
+
+	if (strcmp(file, "-") == 0) {
+		return read_stream("stdin", stdin, ret_bytes, ret_len);
+	}
+	stream = fopen(file, "rbe");
+	if (!stream) {
+		return refuse(file, errno, strerror(errno));
+	}
+	code = read_stream(file, stream, ret_bytes, ret_len);
+	fclose(stream);
+	return code;
+}

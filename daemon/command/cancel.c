@@ -1,0 +1,110 @@
+#include "command/cancel.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "command/apply.h"
+#include "command/pick.h"
+#include "command/screen.h"
+#include "command/show.h"
+
+/* NULL: the reason is not UTF-8. */
+static char *make_request(const struct command *command)
+{
+	const char *reason = command_option(command, "reason");
+	json_t *request = json_pack("{s:b}", "refundCustomer", command_has(command, "refund"));
+	char *text = NULL;
+
+	if (!reason || json_object_set_new(request, "reason", json_string(reason)) == 0) {
+		text = json_dumps(request, JSON_COMPACT);
+	}
+	json_decref(request);
+	return text;
+}
+
+static void print_order(const struct command *command, struct text answer)
+{
+	if (command_has(command, "json")) {
+		screen_json(stdout, answer);
+		putchar('\n');
+	} else {
+		screen_fields(stdout, "", pick_member(answer, "order"));
+	}
+}
+
+/* It has happened, whatever becomes of our own note of it. */
+static void note(struct ask *ask, const char *order_id, const struct torque_answer *answer)
+{
+	char outcome[APPLY_OUTCOME_MAX];
+
+	if (apply_order(ask, "operator", order_id, answer, outcome) != EX_OK) {
+		fprintf(stderr,
+			"orderd: %s is cancelled all the same; the webhook or the poller will "
+			"tell the database\n",
+			order_id);
+	}
+}
+
+/* Words differ between APIs and versions; the order's own status does not. */
+static void explain(struct ask *ask, const char *order_id)
+{
+	struct torque_call call = { .kind = TORQUE_SHOW, .order_id = text_of(order_id) };
+	const struct torque_answer *answer;
+
+	if (ask_call(ask, &call, "cancel", &answer) != EX_OK) {
+		return;
+	}
+	CLEANUP(cleanup_free)
+	char *status =
+		screen_value(pick_path(answer->body, "order", "status", NULL), SCREEN_CELL_MAX);
+
+	if (strcmp(status, "cancelled") == 0) {
+		fprintf(stderr, "orderd: %s is cancelled already\n", order_id);
+	} else if (strcmp(status, "pending") != 0) {
+		fprintf(stderr,
+			"orderd: %s was not cancelled: only a pending order can be, and this one "
+			"is %s\n",
+			order_id, status);
+	}
+}
+
+static int cancel(struct ask *ask, const struct command *command, const char *request)
+{
+	struct torque_call call = {
+		.kind = TORQUE_CANCEL,
+		.order_id = text_of(command->argument),
+		.body = text_of(request),
+	};
+	const struct torque_answer *answer;
+	int code = ask_call(ask, &call, "cancel", &answer);
+
+	if (code == EX_OK) {
+		print_order(command, answer->body);
+		note(ask, command->argument, answer);
+	} else if (answer && (answer->status == 400 || answer->status == 409)) {
+		explain(ask, command->argument);
+	}
+	return code;
+}
+
+int cancel_run(const struct command *command)
+{
+	CLEANUP(cleanup_free) char *request = make_request(command);
+	struct ask *ask;
+	int code = show_check_ids(command);
+
+	if (code != EX_OK) {
+		return code;
+	}
+	if (!request) {
+		return command_usage(command, "--reason takes text in UTF-8");
+	}
+	ask = ask_new(command, &code);
+	if (!ask) {
+		return code;
+	}
+	code = cancel(ask, command, request);
+	ask_free(ask);
+	return code;
+}

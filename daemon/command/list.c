@@ -1,0 +1,294 @@
+#include "command/list.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/die.h"
+#include "command/ask.h"
+#include "command/pick.h"
+#include "command/screen.h"
+#include "command/walk.h"
+#include "command/when.h"
+
+enum {
+	LIST_LIMIT = 20, /* as the API's own default */
+	LIST_OFFSET_MAX = 1000000000,
+	LIST_COLUMNS = 7,
+	LIST_ROWS_MAX = 1000, /* held back to find the width of the columns */
+	LIST_TRIES_MAX = 3,
+};
+
+struct listing {
+	const struct command *command;
+	struct ask *ask;
+	struct request_list list;
+	struct screen_table table;
+	char *cells[LIST_ROWS_MAX][LIST_COLUMNS];
+	size_t rows_count; /* in cells */
+	bool has_header;
+	bool begun; /* JSON: an order has been printed */
+};
+
+/* Options. */
+
+static int read_all_option(const struct command *command)
+{
+	if (!command_has(command, "all")) {
+		return EX_OK;
+	}
+	if (command_has(command, "limit") || command_has(command, "offset")) {
+		return command_usage(command, "--all goes with neither --limit nor --offset");
+	}
+	return EX_OK;
+}
+
+static int read_options(const struct command *command, struct request_list *list)
+{
+	uint64_t limit = LIST_LIMIT, offset = 0;
+	int code = number_option(command, "limit", 1, REQUEST_PAGE_MAX, &limit);
+
+	if (code == EX_OK) {
+		code = number_option(command, "offset", 0, LIST_OFFSET_MAX, &offset);
+	}
+	if (code == EX_OK) {
+		code = when_option(command, "from", &list->has_from, &list->from_us);
+	}
+	if (code == EX_OK) {
+		code = when_option(command, "to", &list->has_to, &list->to_us);
+	}
+	if (code == EX_OK && list->has_from && list->has_to && list->from_us >= list->to_us) {
+		code = command_usage(command, "--from is a time before --to");
+	}
+	list->limit = (unsigned)limit;
+	list->offset = (unsigned)offset;
+	list->status = text_of(command_option(command, "status"));
+	list->email = text_of(command_option(command, "email"));
+	return code == EX_OK ? read_all_option(command) : code;
+}
+
+/* The table. */
+
+static void free_rows(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->rows_count; i++) {
+		for (size_t j = 0; j < LIST_COLUMNS; j++) {
+			free(listing->cells[i][j]);
+		}
+	}
+	listing->rows_count = 0;
+}
+
+static void print_rows(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->rows_count; i++) {
+		screen_measure(&listing->table, listing->cells[i], LIST_COLUMNS);
+	}
+	for (size_t i = 0; i < listing->rows_count; i++) {
+		screen_row(stdout, &listing->table, listing->cells[i], LIST_COLUMNS);
+	}
+	free_rows(listing);
+	fflush(stdout);
+}
+
+static char **new_row(struct listing *listing)
+{
+	if (listing->rows_count == LIST_ROWS_MAX) {
+		print_rows(listing);
+	}
+	return listing->cells[listing->rows_count++];
+}
+
+static void hold_header(struct listing *listing)
+{
+	static const char *const names[LIST_COLUMNS] = { "ORDER", "STATUS", "CREATED", "TOTAL",
+		"CURRENCY", "ITEMS", "E-MAIL" };
+	char **cells = new_row(listing);
+
+	for (size_t i = 0; i < LIST_COLUMNS; i++) {
+		cells[i] = copy_or_die(names[i]);
+	}
+	listing->has_header = true;
+}
+
+static void hold_row(struct listing *listing, struct text order)
+{
+	const struct text values[LIST_COLUMNS] = {
+		pick_member(order, "id"),
+		pick_member(order, "status"),
+		pick_member(order, "createdAt"),
+		pick_path(order, "cart", "total", NULL),
+		pick_path(order, "cart", "currency", NULL),
+		pick_path(order, "cart", "itemCount", NULL),
+		pick_path(order, "customerData", "email", NULL),
+	};
+
+	if (!listing->has_header) {
+		hold_header(listing);
+	}
+	char **cells = new_row(listing);
+
+	for (size_t i = 0; i < LIST_COLUMNS; i++) {
+		cells[i] = screen_value(values[i], SCREEN_CELL_MAX);
+	}
+}
+
+/* One page. */
+
+static void print_page(struct listing *listing, struct text answer)
+{
+	struct text orders = pick_content(pick_member(answer, "orders"));
+	struct text total = pick_path(answer, "pagination", "total", NULL);
+	uint64_t count = 0, all;
+	struct text order;
+
+	if (command_has(listing->command, "json")) {
+		screen_json(stdout, answer);
+		putchar('\n');
+		return;
+	}
+	for (; pick_element(&orders, &order); count++) {
+		hold_row(listing, order);
+	}
+	print_rows(listing);
+	if (text_to_u64(total, &all) && all > listing->list.offset + count) {
+		fprintf(stderr,
+			"orderd: %" PRIu64 " of %" PRIu64 " orders; --offset %" PRIu64
+			" goes on, --all prints all\n",
+			count, all, listing->list.offset + count);
+	}
+}
+
+static int list_page(struct listing *listing)
+{
+	struct torque_call call = { .kind = TORQUE_LIST, .list = listing->list };
+	const struct torque_answer *answer;
+	int code = ask_call(listing->ask, &call, "list", &answer);
+
+	if (code == EX_OK) {
+		print_page(listing, answer->body);
+	}
+	return code;
+}
+
+/* All of it. */
+
+static void order_found(void *owner, struct text order)
+{
+	struct listing *listing = owner;
+
+	if (!command_has(listing->command, "json")) {
+		hold_row(listing, order);
+		return;
+	}
+	fputs(listing->begun ? ",\n" : "", stdout);
+	screen_json(stdout, order);
+	listing->begun = true;
+}
+
+/* The API may be busy for a moment; a key that it refuses stays refused. */
+static bool is_worth_another_try(enum torque_end end)
+{
+	switch (end) {
+	case TORQUE_RATE_LIMITED:
+	case TORQUE_SERVER_ERROR:
+	case TORQUE_UNREACHABLE:
+	case TORQUE_LATE:
+	case TORQUE_MALFORMED:
+		return true;
+	case TORQUE_GOOD:
+	case TORQUE_UNAUTHORIZED:
+	case TORQUE_NOT_FOUND:
+	case TORQUE_REFUSED:
+	case TORQUE_UNTRUSTED:
+		break;
+	}
+	return false;
+}
+
+static int ask_page(struct listing *listing, const struct request_list *list,
+	const struct torque_answer **ret_answer)
+{
+	struct torque_call call = { .kind = TORQUE_LIST, .list = *list };
+	int code = EX_OK;
+
+	for (unsigned tries = 0; tries < LIST_TRIES_MAX; tries++) {
+		code = ask_call(listing->ask, &call, "list", ret_answer);
+		if (code == EX_OK || !*ret_answer || !is_worth_another_try((*ret_answer)->end)) {
+			break;
+		}
+	}
+	return code;
+}
+
+static int walk_all(struct listing *listing, struct walk *walk)
+{
+	struct request_list list;
+
+	while (walk_next(walk, &list)) {
+		const struct torque_answer *answer;
+		int code = ask_page(listing, &list, &answer);
+
+		if (code != EX_OK) {
+			return code;
+		}
+		walk_page(walk, answer->body, order_found, listing);
+		print_rows(listing);
+	}
+	return EX_OK;
+}
+
+static void end_json(const struct walk *walk, const char *doubt)
+{
+	printf("],\"count\":%zu,\"complete\":%s", walk_count(walk), doubt ? "false" : "true");
+	if (doubt) {
+		fputs(",\"doubt\":", stdout);
+		json_t *sentence = json_string(doubt);
+
+		json_dumpf(sentence, stdout, JSON_ENCODE_ANY);
+		json_decref(sentence);
+	}
+	puts("}");
+}
+
+static int list_all(struct listing *listing)
+{
+	bool json = command_has(listing->command, "json");
+	struct walk *walk = walk_new(&listing->list, clock_wall_us());
+	const char *doubt;
+	int code;
+
+	fputs(json ? "{\"orders\":[" : "", stdout);
+	code = walk_all(listing, walk);
+	doubt = code == EX_OK ? walk_doubt(walk) : "a call failed before the end";
+	if (json) {
+		end_json(walk, doubt);
+	}
+	if (doubt) {
+		fprintf(stderr, "orderd: %zu orders, and not surely all: %s\n", walk_count(walk),
+			doubt);
+	} else if (!json) {
+		fprintf(stderr, "orderd: %zu orders, all there are\n", walk_count(walk));
+	}
+	walk_free(walk);
+	return code == EX_OK && doubt ? VERB_FOUND : code;
+}
+
+int list_run(const struct command *command)
+{
+	struct listing *listing = new_or_die(sizeof(*listing));
+	int code;
+
+	listing->command = command;
+	code = read_options(command, &listing->list);
+	if (code == EX_OK) {
+		listing->ask = ask_new(command, &code);
+	}
+	if (listing->ask) {
+		code = command_has(command, "all") ? list_all(listing) : list_page(listing);
+		ask_free(listing->ask);
+	}
+	free(listing);
+	return code;
+}

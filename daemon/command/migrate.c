@@ -1,0 +1,185 @@
+#include "command/migrate.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "flow/migration.h"
+
+static int exit_code(enum migration_end end)
+{
+	switch (end) {
+	case MIGRATION_FINE:
+		return EX_OK;
+	case MIGRATION_UNREACHABLE:
+		return EX_UNAVAILABLE;
+	case MIGRATION_FORBIDDEN:
+		return EX_NOPERM;
+	case MIGRATION_BUSY:
+		return EX_TEMPFAIL;
+	case MIGRATION_REFUSED:
+		return EX_DATAERR;
+	case MIGRATION_FAILED:
+		break;
+	}
+	return EX_SOFTWARE;
+}
+
+/* The administrator's connection; without one, the daemon's as whoever runs this. */
+static struct migration_options admin_options(const struct command *command)
+{
+	const char *admin = command_option(command, "admin-conninfo");
+
+	return (struct migration_options){
+		.conninfo = admin ? admin : config_text(command->config, CONFIG_DATABASE_CONNINFO),
+		.as_invoker = !admin,
+	};
+}
+
+static const char *action_name(enum migration_action action)
+{
+	switch (action) {
+	case MIGRATION_NOTHING:
+		return "nothing";
+	case MIGRATION_RUN:
+		return "run";
+	case MIGRATION_REPLACE:
+		break;
+	}
+	return "replace";
+}
+
+static json_t *files_json(const struct migration_state *state)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < state->files_count; i++) {
+		const struct migration_file *file = &state->files[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:b}", "name", file->name, "action",
+				      action_name(file->action), "differs", file->differs));
+	}
+	return list;
+}
+
+static void print_json(const struct migration_state *state, enum migration_end end, bool files)
+{
+	json_t *object = json_pack("{s:b, s:b, s:i, s:i, s:b}", "fine", end == MIGRATION_FINE,
+		"installed", state->installed, "version", state->version_there, "needed",
+		state->version_here, "functions_differ", state->functions_differ);
+
+	if (files && (state->files_known || end == MIGRATION_FINE)) {
+		json_object_set_new(object, "files", files_json(state));
+	}
+	if (state->problem[0] != '\0') {
+		/* Not NUL when the server's sentence is not UTF-8: then it goes to stderr only. */
+		json_object_set_new(object, "problem", json_string(state->problem));
+	}
+	json_dumpf(object, stdout, JSON_INDENT(2));
+	fputc('\n', stdout);
+	json_decref(object);
+}
+
+static void say_problem(const struct migration_state *state)
+{
+	if (state->problem[0] != '\0') {
+		fprintf(stderr, "orderd: %s\n", state->problem);
+	}
+}
+
+static const char *verdict(const struct migration_state *state)
+{
+	if (!state->installed) {
+		return "there is no schema torque";
+	}
+	if (state->version_there < state->version_here) {
+		return "the schema is older than this orderd";
+	}
+	if (state->version_there > state->version_here) {
+		return "the schema is newer than this orderd";
+	}
+	return state->functions_differ ? "the functions are those of another orderd" : "up to date";
+}
+
+/* What the daemon itself sees: its own conninfo will do. */
+static int show_status(const struct command *command)
+{
+	const char *admin = command_option(command, "admin-conninfo");
+	struct migration_options options = {
+		.conninfo = admin ? admin : config_text(command->config, CONFIG_DATABASE_CONNINFO),
+	};
+	struct migration_state state;
+	enum migration_end end = migration_look(&options, &state);
+
+	if (command_has(command, "json")) {
+		print_json(&state, end, true);
+	} else if (end == MIGRATION_FINE || end == MIGRATION_REFUSED) {
+		printf("schema %d, needed %d: %s\n", state.version_there, state.version_here,
+			verdict(&state));
+	}
+	say_problem(&state);
+	if (end != MIGRATION_FINE) {
+		return exit_code(end);
+	}
+	return migration_is_complete(&state) ? EX_OK : VERB_FOUND;
+}
+
+/* Look at what there is as the administrator, who may read all of it. */
+static int show_plan(const struct command *command)
+{
+	struct migration_options options = admin_options(command);
+	struct migration_state state;
+	enum migration_end end = migration_look(&options, &state);
+
+	if (end == MIGRATION_FINE && !state.files_known) {
+		snprintf(state.problem, sizeof(state.problem),
+			"only a member of torque_owner sees what has run: use --admin-conninfo");
+		end = MIGRATION_FORBIDDEN;
+	}
+	if (command_has(command, "print")) {
+		if (end == MIGRATION_FINE) {
+			migration_print(&state, stdout);
+		}
+	} else if (command_has(command, "json")) {
+		print_json(&state, end, true);
+	} else if (end == MIGRATION_FINE) {
+		for (size_t i = 0; i < state.files_count; i++) {
+			printf("%s %s\n", action_name(state.files[i].action), state.files[i].name);
+		}
+	}
+	say_problem(&state);
+	return exit_code(end);
+}
+
+static int bring_up_to_date(const struct command *command)
+{
+	struct migration_options options = admin_options(command);
+	struct migration_state state;
+	enum migration_end end = migration_run(&options, &state);
+
+	if (command_has(command, "json")) {
+		print_json(&state, end, true);
+	} else if (end == MIGRATION_FINE) {
+		fprintf(stderr, "orderd: the schema is at version %d, from %d\n",
+			state.version_here, state.version_there);
+	}
+	say_problem(&state);
+	return exit_code(end);
+}
+
+int migrate_run(const struct command *command)
+{
+	bool status = command_has(command, "status");
+	bool plan = command_has(command, "dry-run") || command_has(command, "print");
+
+	if (status && plan) {
+		return command_usage(command, "--status goes with neither --dry-run nor --print");
+	}
+	if (command_has(command, "print") && command_has(command, "json")) {
+		return command_usage(command, "--print prints SQL, not JSON");
+	}
+	if (status) {
+		return show_status(command);
+	}
+	return plan ? show_plan(command) : bring_up_to_date(command);
+}

@@ -1,0 +1,350 @@
+#include "command/service.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "command/keys.h"
+#include "command/poll.h"
+#include "command/receive.h"
+#include "flow/health.h"
+#include "io/loop.h"
+#include "io/notify.h"
+
+enum {
+	SERVICE_DRAIN_MS = 10000, /* then what is still under way is left to the senders' retries */
+	SERVICE_PROBLEM_MAX = 512,
+};
+
+/* What the process does: one of them or both. */
+enum half { HALF_RECEIVE = 1, HALF_RECONCILE = 2 };
+
+struct service {
+	const struct command *command;
+	unsigned halves;
+	const struct config *config; /* in force */
+	struct config *reloaded;     /* what config points at after a reload, else NULL */
+	struct keys *keys;           /* in force; NULL: no receiver, as the next one */
+	struct receive *receive;
+	struct reconcile *reconcile; /* NULL: no poller */
+	struct health *health;
+	struct loop *loop;
+	struct loop_signal *signals[3];
+	struct loop_timer *deadline; /* of the drain */
+	unsigned draining;           /* halves that are not done yet */
+	bool stopping;
+};
+
+static void set_up_log(const struct config *config)
+{
+	log_setup((enum log_level)config_number(config, CONFIG_LOG_LEVEL),
+		(enum log_format)config_number(config, CONFIG_LOG_FORMAT));
+}
+
+/* Reload: parse whole, validate, then swap. */
+
+static void log_faults(const struct faults *faults)
+{
+	for (size_t i = 0; i < faults->count; i++) {
+		const struct fault *fault = &faults->list[i];
+
+		if (fault->warning) {
+			log_event(LOG_WARNING, "config_warning",
+				LOG_FIELDS(LOG_STRING("text", fault->text)));
+		} else {
+			log_event(LOG_ERROR, "config_fault",
+				LOG_FIELDS(LOG_STRING("text", fault->text)));
+		}
+	}
+}
+
+static void warn_of_restarts(const bool changed[CONFIG_KEY_COUNT], struct faults *faults)
+{
+	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
+		if (changed[key]) {
+			fault_warn(faults, "[%s] %s changed; that needs a restart",
+				config_rules[key].section, config_rules[key].name);
+		}
+	}
+}
+
+/* What a reload brings, until it is in force. */
+struct fresh {
+	struct config *config;
+	struct keys *keys;     /* NULL: no receiver, or they are at fault */
+	struct torque *torque; /* NULL: no poller, or at fault */
+};
+
+/* The secrets that the halves use, and nothing of the others. False: faults say why. */
+static bool load_fresh(const struct service *service, const struct config *config,
+	struct fresh *fresh, struct faults *faults)
+{
+	bool usable = true;
+
+	if (service->halves & HALF_RECEIVE) {
+		fresh->keys = keys_load(config, faults);
+		usable = fresh->keys != NULL;
+	}
+	if (service->halves & HALF_RECONCILE) {
+		struct secret *key = keys_load_api_key(config, faults);
+
+		fresh->torque = key ? poll_torque(service->loop, config, key, faults) : NULL;
+		usable = usable && fresh->torque;
+		secret_free(key);
+	}
+	return usable;
+}
+
+static void free_fresh(struct fresh *fresh)
+{
+	keys_free(fresh->keys);
+	torque_free(fresh->torque);
+	config_free(fresh->config);
+}
+
+/* False: fresh is not in force, and is to be freed by the caller. */
+static bool swap(struct service *service, struct fresh *fresh, struct faults *faults)
+{
+	bool changed[CONFIG_KEY_COUNT];
+	char problem[SERVICE_PROBLEM_MAX];
+
+	config_keep(fresh->config, service->config, changed);
+	if (service->receive && !receive_change(service->receive, fresh->config, fresh->keys,
+					problem, sizeof(problem))) {
+		fault_add(faults, "%s", problem);
+		return false;
+	}
+	if (service->reconcile) {
+		reconcile_change(service->reconcile, fresh->torque);
+	}
+	warn_of_restarts(changed, faults);
+	keys_free(service->keys);
+	service->keys = fresh->keys;
+	service->config = fresh->config;
+	config_free(service->reloaded);
+	service->reloaded = fresh->config;
+	set_up_log(fresh->config);
+	return true;
+}
+
+static bool read_again(struct service *service, struct faults *faults)
+{
+	int error;
+	struct fresh fresh = { .config = command_read_config(service->command, faults, &error) };
+
+	/* A file that may be missing at the start is not missing now by design. */
+	if (config_file(service->config) && !config_file(fresh.config) && error == 0) {
+		fault_add(faults, "%s: is gone", config_file(service->config));
+	}
+	if (load_fresh(service, fresh.config, &fresh, faults) && faults->errors == 0 &&
+		swap(service, &fresh, faults)) {
+		return true;
+	}
+	free_fresh(&fresh);
+	return false;
+}
+
+static void reload_asked(void *owner)
+{
+	struct service *service = owner;
+	struct faults faults = { .count = 0 };
+
+	health_reloading(service->health);
+	if (read_again(service, &faults)) {
+		metrics_add(METRIC_RELOADS, 1);
+		log_event(LOG_NOTICE, "reloaded", NULL);
+	} else {
+		metrics_add(METRIC_RELOADS_REFUSED, 1);
+		log_event(LOG_ERROR, "reload_refused",
+			LOG_FIELDS(LOG_INT("faults", (int64_t)faults.errors)));
+	}
+	log_faults(&faults);
+	faults_fini(&faults);
+	health_ready(service->health);
+}
+
+/* Stop: no new connections, an answer for every request, a bounded wait for the last commits and
+ * for the call to the API that is under way. */
+
+static void half_drained(void *owner)
+{
+	struct service *service = owner;
+
+	if (--service->draining == 0) {
+		loop_stop(service->loop);
+	}
+}
+
+static void drain_cut(void *owner)
+{
+	struct service *service = owner;
+	size_t waiting = service->receive ? batch_waiting(receive_batch(service->receive)) : 0;
+
+	log_event(LOG_WARNING, "drain_cut", LOG_FIELDS(LOG_INT("waiting", (int64_t)waiting)));
+	loop_stop(service->loop);
+}
+
+static void stop_asked(void *owner)
+{
+	struct service *service = owner;
+
+	if (service->stopping) {
+		drain_cut(service);
+		return;
+	}
+	service->stopping = true;
+	log_event(LOG_NOTICE, "stopping", NULL);
+	health_stopping(service->health);
+	loop_timer_start(service->deadline, SERVICE_DRAIN_MS);
+	service->draining = (service->receive ? 1U : 0) + (service->reconcile ? 1U : 0);
+	if (service->reconcile) {
+		reconcile_drain(service->reconcile, half_drained, service);
+	}
+	if (service->receive) {
+		receive_drain(service->receive, half_drained, service);
+	}
+}
+
+/* Start: what can fail for the configuration's sake fails here, before READY=1. */
+
+static int refuse_to_listen(const char *problem)
+{
+	log_event(LOG_ERROR, "listen_failed", LOG_FIELDS(LOG_STRING("error", problem)));
+	return EX_TEMPFAIL;
+}
+
+static int open_health(struct service *service)
+{
+	const struct batch *batch = service->receive ? receive_batch(service->receive) : NULL;
+	char problem[SERVICE_PROBLEM_MAX] = "";
+	const struct health_options options = {
+		.address = config_text(service->config,
+			service->receive ? CONFIG_ADMIN_ADDRESS : CONFIG_ADMIN_RECONCILE_ADDRESS),
+	};
+
+	service->health = health_new(
+		service->loop, batch, service->reconcile, &options, problem, sizeof(problem));
+	return service->health ? EX_OK : refuse_to_listen(problem);
+}
+
+/* Takes torque, which is NULL without a poller. */
+static int open_halves(struct service *service, struct torque *torque)
+{
+	char problem[SERVICE_PROBLEM_MAX] = "";
+
+	if (torque) {
+		struct reconcile_options options = poll_options(service->config);
+
+		service->reconcile = reconcile_new(service->loop, &options, torque);
+	}
+	if (service->halves & HALF_RECEIVE) {
+		int listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : -1;
+
+		service->receive = receive_new(service->loop, service->config, service->keys,
+			listen_fd, problem, sizeof(problem));
+		if (!service->receive) {
+			return refuse_to_listen(problem);
+		}
+	}
+	return open_health(service);
+}
+
+static void listen_to_signals(struct service *service)
+{
+	struct loop *loop = service->loop;
+
+	service->signals[0] = loop_signal_new(loop, SIGHUP, reload_asked, service);
+	service->signals[1] = loop_signal_new(loop, SIGTERM, stop_asked, service);
+	service->signals[2] = loop_signal_new(loop, SIGINT, stop_asked, service);
+	service->deadline = loop_timer_new(loop, drain_cut, service);
+}
+
+static void log_start(const struct service *service)
+{
+	const char *admin = health_address(service->health);
+
+	if (service->reconcile) {
+		log_event(LOG_NOTICE, "polling",
+			LOG_FIELDS(LOG_STRING("api",
+					   config_text(service->config, CONFIG_TORQUE_BASE_URL)),
+				LOG_STRING("admin", admin)));
+	}
+	if (service->receive) {
+		log_event(LOG_NOTICE, "listening",
+			LOG_FIELDS(LOG_STRING("address", receive_address(service->receive)),
+				LOG_STRING(
+					"path", config_text(service->config, CONFIG_LISTEN_PATH)),
+				LOG_STRING("admin", admin)));
+	}
+}
+
+static void serve(struct service *service)
+{
+	log_start(service);
+	health_ready(service->health);
+	loop_run(service->loop);
+	log_event(LOG_NOTICE, "stopped", NULL);
+}
+
+static void finish(struct service *service)
+{
+	for (size_t i = 0; i < sizeof(service->signals) / sizeof(service->signals[0]); i++) {
+		loop_signal_free(service->signals[i]);
+	}
+	loop_timer_free(service->deadline);
+	health_free(service->health);
+	receive_free(service->receive);
+	reconcile_free(service->reconcile);
+	loop_free(service->loop);
+	keys_free(service->keys);
+	config_free(service->reloaded);
+}
+
+static int run(const struct command *command, unsigned halves)
+{
+	struct service service = {
+		.command = command,
+		.halves = halves,
+		.config = command->config,
+		.loop = loop_new(),
+	};
+	struct faults faults = { .count = 0 };
+	struct fresh fresh = { .config = NULL };
+	int code = EX_CONFIG;
+
+	if (load_fresh(&service, command->config, &fresh, &faults)) {
+		code = EX_OK;
+	}
+	faults_print(&faults, stderr);
+	faults_fini(&faults);
+	if (code != EX_OK) {
+		free_fresh(&fresh);
+		loop_free(service.loop);
+		return code;
+	}
+	service.keys = fresh.keys;
+	set_up_log(command->config);
+	listen_to_signals(&service);
+	code = open_halves(&service, fresh.torque);
+	if (code == EX_OK) {
+		serve(&service);
+	}
+	finish(&service);
+	return code;
+}
+
+int service_receive(const struct command *command)
+{
+	return run(command, HALF_RECEIVE);
+}
+
+int service_reconcile(const struct command *command)
+{
+	return run(command, HALF_RECONCILE);
+}
+
+int service_both(const struct command *command)
+{
+	return run(command, HALF_RECEIVE | HALF_RECONCILE);
+}

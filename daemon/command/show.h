@@ -1,0 +1,9 @@
+/* show.h - orderd show ID: what the API says of an order now. */
+#pragma once
+
+#include "command/verb.h"
+
+/* Whether the words of the command line are order ids. EX_OK, or EX_USAGE after saying why. */
+int show_check_ids(const struct command *command);
+
+int show_run(const struct command *command);

@@ -1,0 +1,145 @@
+#include "command/sign.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/stamp.h"
+#include "command/body.h"
+
+enum { ID_DIGITS = 20, RANDOM_BYTES_MAX = 16, US_PER_SECOND = 1000000 };
+
+bool sign_random_hex(char *out, size_t digits)
+{
+	unsigned char bytes[RANDOM_BYTES_MAX];
+	char hex[2 * RANDOM_BYTES_MAX + 1];
+
+	if (digits > 2 * sizeof(bytes) ||
+		getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+		return false;
+	}
+	text_to_hex(bytes, sizeof(bytes), hex);
+	memcpy(out, hex, digits);
+	out[digits] = '\0';
+	return true;
+}
+
+static void add(struct signed_headers *headers, const char *name, const char *value)
+{
+	snprintf(headers->list[headers->count].name, SIGN_NAME_MAX, "%s", name);
+	snprintf(headers->list[headers->count].value, SIGN_VALUE_MAX, "%s", value);
+	headers->count++;
+}
+
+bool sign_headers(const struct config *config, const struct keys *keys, struct text id,
+	int64_t at_us, struct text body, struct signed_headers *ret_headers)
+{
+	struct signature_rules rules = keys_rules(keys, config);
+	struct signed_headers headers = { .count = 0 };
+	char signature[SIGNATURE_TEXT_MAX];
+	char made_id[sizeof("msg_") + ID_DIGITS] = "msg_";
+	char seconds[24];
+
+	if (id.len == 0) {
+		if (!sign_random_hex(made_id + strlen("msg_"), ID_DIGITS)) {
+			return false;
+		}
+		id = text_of(made_id);
+	}
+	if (!signature_make(&rules, id, at_us, body, signature)) {
+		return false;
+	}
+	if (rules.scheme == SIGNATURE_STANDARD) {
+		char own_id[SIGN_VALUE_MAX];
+
+		snprintf(own_id, sizeof(own_id), "%.*s", (int)id.len, id.ptr);
+		snprintf(seconds, sizeof(seconds), "%" PRId64, at_us / US_PER_SECOND);
+		add(&headers, "webhook-id", own_id);
+		add(&headers, "webhook-timestamp", seconds);
+		add(&headers, "webhook-signature", signature);
+	} else {
+		add(&headers, config_text(config, CONFIG_WEBHOOK_HEADER), signature);
+	}
+	*ret_headers = headers;
+	return true;
+}
+
+static int print_headers(const struct signed_headers *headers, bool as_json)
+{
+	json_t *object;
+
+	if (!as_json) {
+		for (size_t i = 0; i < headers->count; i++) {
+			printf("%s: %s\n", headers->list[i].name, headers->list[i].value);
+		}
+		return EX_OK;
+	}
+	object = json_object();
+	for (size_t i = 0; i < headers->count; i++) {
+		json_object_set_new(
+			object, headers->list[i].name, json_string(headers->list[i].value));
+	}
+	json_dumpf(object, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(object);
+	return EX_OK;
+}
+
+/* An id becomes part of what is signed and of a header line. */
+static bool id_is_usable(struct text id)
+{
+	for (size_t i = 0; i < id.len; i++) {
+		if (id.ptr[i] <= ' ' || id.ptr[i] > '~' || id.ptr[i] == '.') {
+			return false;
+		}
+	}
+	return id.len < SIGN_VALUE_MAX;
+}
+
+static int sign_body(const struct command *command, const struct keys *keys, struct text body)
+{
+	struct text id = text_of(command_option(command, "id"));
+	const char *at = command_option(command, "at");
+	int64_t at_us = clock_wall_us();
+	struct signed_headers headers;
+
+	if (at && !stamp_parse(text_of(at), &at_us)) {
+		return command_usage(
+			command, "--at takes a time of RFC 3339, as 2026-01-31T10:00:00Z");
+	}
+	if (!id_is_usable(id)) {
+		return command_usage(command,
+			"--id takes at most %d visible ASCII characters without a dot",
+			SIGN_VALUE_MAX - 1);
+	}
+	if (!sign_headers(command->config, keys, id, at_us, body, &headers)) {
+		fprintf(stderr, "orderd: OpenSSL cannot sign\n");
+		return EX_SOFTWARE;
+	}
+	return print_headers(&headers, command_has(command, "json"));
+}
+
+int sign_run(const struct command *command)
+{
+	struct faults faults = { .count = 0 };
+	struct keys *keys = keys_load(command->config, &faults);
+	char *bytes;
+	size_t len;
+	int code;
+
+	faults_print(&faults, stderr);
+	faults_fini(&faults);
+	if (!keys) {
+		return EX_CONFIG;
+	}
+	code = body_read(command->argument, &bytes, &len);
+	if (code == EX_OK) {
+		code = sign_body(command, keys, (struct text){ bytes, len });
+		free(bytes);
+	}
+	keys_free(keys);
+	return code;
+}

@@ -1,0 +1,84 @@
+#include "command/sync.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "command/apply.h"
+#include "command/pick.h"
+#include "command/screen.h"
+#include "command/show.h"
+
+static void print_json(const char *order_id, const char *status, const char *outcome)
+{
+	json_t *line = json_pack(
+		"{s:s, s:s*, s:s}", "order", order_id, "status", status, "outcome", outcome);
+
+	json_dumpf(line, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(line);
+}
+
+static void print_outcome(const struct command *command, const char *order_id,
+	const struct torque_answer *answer, const char *outcome)
+{
+	CLEANUP(cleanup_free) char *status = NULL;
+
+	if (answer && answer->end == TORQUE_GOOD) {
+		status = screen_value(
+			pick_path(answer->body, "order", "status", NULL), SCREEN_CELL_MAX);
+	}
+	if (command_has(command, "json")) {
+		print_json(order_id, status, outcome);
+	} else {
+		printf("%s %s %s\n", order_id, status ? status : "-", outcome);
+	}
+	fflush(stdout);
+}
+
+static int sync_one(struct ask *ask, const struct command *command, const char *order_id)
+{
+	struct torque_call call = {
+		.kind = TORQUE_SHOW,
+		.order_id = text_of(order_id),
+		.details = true,
+	};
+	char outcome[APPLY_OUTCOME_MAX] = "";
+	const struct torque_answer *answer;
+	int code = ask_call(ask, &call, "sync", &answer);
+
+	if (code == EX_OK) {
+		code = apply_order(ask, "lookup", order_id, answer, outcome);
+	}
+	if (outcome[0]) {
+		print_outcome(command, order_id, answer, outcome);
+	} else if (answer && answer->end != TORQUE_GOOD) {
+		print_outcome(command, order_id, answer, torque_end_name(answer->end));
+	}
+	return code;
+}
+
+/* An order that the API does not know, or says nonsense about, says nothing of the next one. */
+int sync_run(const struct command *command)
+{
+	int code = show_check_ids(command);
+	int worst = EX_OK;
+	struct ask *ask;
+
+	if (code != EX_OK) {
+		return code;
+	}
+	ask = ask_new(command, &code);
+	if (!ask) {
+		return code;
+	}
+	for (unsigned i = 0; i < command->arguments_count; i++) {
+		code = sync_one(ask, command, command->arguments[i]);
+		worst = code == EX_OK ? worst : code;
+		if (code != EX_OK && code != EX_DATAERR) {
+			break;
+		}
+	}
+	ask_free(ask);
+	return worst;
+}

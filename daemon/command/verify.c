@@ -1,0 +1,455 @@
+#include "command/verify.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/secret.h"
+#include "base/stamp.h"
+#include "command/body.h"
+#include "command/keys.h"
+
+enum {
+	READINGS_MAX = 12,
+	SIGNATURE_BYTES_MAX = 4096,
+	US_PER_SECOND = 1000000,
+};
+
+/* One way to read something: as it is, or changed in a way that people and programs change it. */
+struct reading {
+	const char *change; /* NULL: as it is; else what it would be called */
+	struct text text;
+	char *owned; /* NULL: text is borrowed */
+};
+
+struct readings {
+	size_t count;
+	struct reading list[READINGS_MAX];
+};
+
+/* One way to read the settings. */
+struct ruling {
+	const char *change;
+	struct signature_rules rules;
+};
+
+struct case_to_judge {
+	const struct command *command;
+	const struct keys *keys;
+	struct signature_claim claim;
+	struct text body;
+	int64_t now_us;
+};
+
+static void readings_fini(struct readings *readings)
+{
+	for (size_t i = 0; i < readings->count; i++) {
+		free(readings->list[i].owned);
+	}
+}
+
+static void add_borrowed(struct readings *readings, const char *change, struct text text)
+{
+	assert(readings->count < READINGS_MAX);
+	readings->list[readings->count++] = (struct reading){ .change = change, .text = text };
+}
+
+static void add_owned(struct readings *readings, const char *change, char *owned, size_t len)
+{
+	add_borrowed(readings, change, (struct text){ owned, len });
+	readings->list[readings->count - 1].owned = owned;
+}
+
+/* With every line ended by LF or by CR LF; NULL when that changes nothing. */
+static char *with_line_ends(struct text text, bool crlf, size_t *len)
+{
+	char *changed = new_or_die(2 * text.len + 1);
+
+	*len = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		bool pair = text.ptr[i] == '\r' && i + 1 < text.len && text.ptr[i + 1] == '\n';
+
+		if (pair) {
+			continue;
+		}
+		if (text.ptr[i] == '\n' && crlf) {
+			changed[(*len)++] = '\r';
+		}
+		changed[(*len)++] = text.ptr[i];
+	}
+	if (*len == text.len && memcmp(changed, text.ptr, text.len) == 0) {
+		free(changed);
+		return NULL;
+	}
+	return changed;
+}
+
+static void add_appended(
+	struct readings *readings, const char *change, struct text text, const char *tail)
+{
+	char *changed = new_or_die(text.len + strlen(tail) + 1);
+
+	memcpy(changed, text.ptr, text.len);
+	memcpy(changed + text.len, tail, strlen(tail) + 1);
+	add_owned(readings, change, changed, text.len + strlen(tail));
+}
+
+static void add_json(
+	struct readings *readings, const char *change, const json_t *document, size_t flags)
+{
+	char *dumped = document ? json_dumps(document, flags | JSON_REAL_PRECISION(15)) : NULL;
+
+	if (dumped) {
+		add_owned(readings, change, dumped, strlen(dumped));
+	}
+}
+
+static struct text without_end(struct text text, const char *end)
+{
+	size_t len = strlen(end);
+
+	if (text.len >= len && memcmp(text.ptr + text.len - len, end, len) == 0) {
+		text.len -= len;
+	}
+	return text;
+}
+
+static void read_body(struct readings *readings, struct text body)
+{
+	struct text bare = text_without_prefix(body, TEXT("\xef\xbb\xbf"));
+	struct text cut = without_end(without_end(body, "\n"), "\r");
+	json_t *document = json_loadb(body.ptr, body.len, JSON_DECODE_ANY, NULL);
+	size_t len;
+
+	add_borrowed(readings, NULL, body);
+	if (cut.len != body.len) {
+		add_borrowed(readings, "the body without the newline at the end of the file", cut);
+	}
+	add_appended(readings, "the body with a newline at the end of the file", body, "\n");
+	add_appended(readings, "the body with CR LF at the end of the file", body, "\r\n");
+	if (bare.len != body.len) {
+		add_borrowed(readings, "the body without the byte order mark", bare);
+	}
+	for (int crlf = 0; crlf <= 1; crlf++) {
+		char *changed = with_line_ends(body, crlf, &len);
+
+		if (changed) {
+			add_owned(readings,
+				crlf ? "the body with CR LF line ends"
+				     : "the body with LF line ends",
+				changed, len);
+		}
+	}
+	add_json(readings, "the body written again as compact JSON", document, JSON_COMPACT);
+	add_json(readings, "the body written again as JSON with spaces", document, 0);
+	add_json(readings, "the body written again as JSON with an indent of 2", document,
+		JSON_INDENT(2));
+	json_decref(document);
+}
+
+/* What is between the outermost quotes; the text itself when there are none. */
+static struct text unquoted(struct text text)
+{
+	bool quoted = text.len >= 2 && (text.ptr[0] == '"' || text.ptr[0] == '\'') &&
+		      text.ptr[text.len - 1] == text.ptr[0];
+
+	return quoted ? (struct text){ text.ptr + 1, text.len - 2 } : text;
+}
+
+/* Standard base64, padded, from base64url or from what lost its padding. */
+static char *as_standard_base64(struct text text, size_t *len)
+{
+	char *changed = new_or_die(text.len + 4);
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		changed[i] = (char)(c == '-' ? '+' : c == '_' ? '/' : c);
+	}
+	*len = text.len;
+	while (*len % 4 != 0) {
+		changed[(*len)++] = '=';
+	}
+	return changed;
+}
+
+static void read_signature(struct readings *readings, struct text signature)
+{
+	const char *colon = memchr(signature.ptr, ':', signature.len);
+	struct text trimmed = text_trim(without_end(without_end(signature, "\n"), "\r"));
+	size_t len;
+	char *standard;
+
+	add_borrowed(readings, NULL, signature);
+	if (colon) {
+		size_t name = (size_t)(colon - signature.ptr) + 1;
+
+		add_borrowed(readings, "the signature without the name of the header",
+			text_trim((struct text){ colon + 1, signature.len - name }));
+	}
+	add_borrowed(readings, "the signature without white space around it", trimmed);
+	add_borrowed(readings, "the signature without quotes", unquoted(trimmed));
+	add_borrowed(readings, "the signature without a prefix",
+		text_without_prefix(
+			text_without_prefix(trimmed, TEXT("sha256:")), TEXT("SHA256=")));
+	standard = as_standard_base64(trimmed, &len);
+	add_owned(readings, "the signature as standard base64 with its padding", standard, len);
+}
+
+/* The other reading of the secrets, as text or as base64, in pages of their own. */
+static void other_keys(const struct case_to_judge *it, struct secret *other[SIGNATURE_SECRETS_MAX])
+{
+	bool as_base64 = !keys_are_base64(it->command->config);
+
+	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
+		unsigned char key[SECRET_MAX];
+		struct text secret = keys_secret(it->keys, i);
+		ptrdiff_t len =
+			secret.len > 0 ? signature_key(secret, as_base64, key, sizeof(key)) : -1;
+
+		other[i] = len > 0 ? secret_copy((struct text){ (const char *)key, (size_t)len })
+				   : NULL;
+		explicit_bzero(key, sizeof(key));
+	}
+}
+
+static size_t read_settings(const struct case_to_judge *it,
+	struct secret *const other[SIGNATURE_SECRETS_MAX], struct ruling rulings[READINGS_MAX])
+{
+	static const char *const scheme_changes[] = { "[webhook] scheme = torque",
+		"[webhook] scheme = standard", "[webhook] scheme = timestamped" };
+	static const char *const key_changes[] = { "[webhook] key = base64",
+		"[webhook] key = text" };
+	struct signature_rules own = keys_rules(it->keys, it->command->config);
+	struct signature_rules rules = own;
+	size_t count = 0;
+
+	rulings[count++] = (struct ruling){ NULL, own };
+	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
+		rules.secret[i] = other[i] ? secret_text(other[i]) : text_of("");
+	}
+	if (rules.secret[0].len > 0 || rules.secret[1].len > 0) {
+		bool base64 = keys_are_base64(it->command->config);
+
+		rulings[count++] = (struct ruling){ key_changes[base64 ? 1 : 0], rules };
+	}
+	for (unsigned scheme = SIGNATURE_TORQUE; scheme <= SIGNATURE_TIMESTAMPED; scheme++) {
+		if (scheme != own.scheme) {
+			rules = own;
+			rules.scheme = (enum signature_scheme)scheme;
+			rulings[count++] = (struct ruling){ scheme_changes[scheme], rules };
+		}
+	}
+	return count;
+}
+
+/* Is it genuine, whatever the time of the attempt? */
+static bool matches(const struct case_to_judge *it, const struct ruling *ruling,
+	struct text signature, struct text body)
+{
+	struct signature_claim claim = it->claim;
+	size_t secret;
+	enum signature_verdict verdict;
+
+	claim.signature = signature;
+	verdict = signature_verify(&ruling->rules, &claim, body, it->now_us, &secret);
+	return verdict == SIGNATURE_GENUINE || verdict == SIGNATURE_STALE;
+}
+
+/* The reading that changes the least and is genuine. */
+struct match {
+	unsigned changes; /* 0: none was found */
+	const char *body, *signature, *settings;
+};
+
+static void try_signatures(const struct case_to_judge *it, const struct ruling *ruling,
+	const struct reading *body, const struct readings *signatures, struct match *match)
+{
+	for (size_t i = 0; i < signatures->count; i++) {
+		const struct reading *signature = &signatures->list[i];
+		unsigned changes = (ruling->change ? 1U : 0) + (body->change ? 1U : 0) +
+				   (signature->change ? 1U : 0);
+
+		if (changes > 0 && (match->changes == 0 || changes < match->changes) &&
+			matches(it, ruling, signature->text, body->text)) {
+			*match = (struct match){ changes, body->change, signature->change,
+				ruling->change };
+		}
+	}
+}
+
+static struct match find_match(const struct case_to_judge *it)
+{
+	struct readings bodies = { .count = 0 }, signatures = { .count = 0 };
+	struct secret *other[SIGNATURE_SECRETS_MAX];
+	struct ruling rulings[READINGS_MAX];
+	struct match match = { .changes = 0 };
+
+	other_keys(it, other);
+	size_t rulings_count = read_settings(it, other, rulings);
+
+	read_body(&bodies, it->body);
+	read_signature(&signatures, it->claim.signature);
+	for (size_t i = 0; i < rulings_count; i++) {
+		for (size_t j = 0; j < bodies.count; j++) {
+			try_signatures(it, &rulings[i], &bodies.list[j], &signatures, &match);
+		}
+	}
+	readings_fini(&bodies);
+	readings_fini(&signatures);
+	secret_free(other[0]);
+	secret_free(other[1]);
+	return match;
+}
+
+static const char *explain(enum signature_verdict verdict)
+{
+	switch (verdict) {
+	case SIGNATURE_GENUINE:
+		return "made with the webhook secret over these bytes";
+	case SIGNATURE_ABSENT:
+		return "there is no signature, or a header that the scheme needs is missing";
+	case SIGNATURE_MALFORMED:
+		return "the signature has not the form of the scheme";
+	case SIGNATURE_STALE:
+		return "made with the webhook secret, but the time of the attempt is further away "
+		       "than [webhook] tolerance";
+	case SIGNATURE_FORGED:
+		return "well formed, but not made with the webhook secret over these bytes";
+	case SIGNATURE_UNCHECKED:
+		return "OpenSSL failed; nothing can be said";
+	}
+	die("a verdict that nobody has heard of");
+}
+
+static void say_hint(const struct match *match, char *out, size_t size)
+{
+	const char *parts[] = { match->settings, match->signature, match->body };
+	size_t used;
+
+	if (match->changes == 0) {
+		snprintf(out, size,
+			"no other reading of the file, the signature and the settings would match: "
+			"it is another secret, or another body");
+		return;
+	}
+	used = (size_t)snprintf(out, size, "it would match with ");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i]) {
+			bool first = out[used - 1] == ' ';
+
+			used += (size_t)snprintf(
+				out + used, size - used, "%s%s", first ? "" : ", and ", parts[i]);
+		}
+	}
+}
+
+static int print_verdict(const struct command *command, enum signature_verdict verdict,
+	const char *secret, const char *hint)
+{
+	const char *word = signature_verdict_name(verdict);
+
+	if (command_has(command, "json")) {
+		json_t *object = json_pack("{s:s, s:s, s:s?, s:s?}", "verdict", word, "why",
+			explain(verdict), "secret", secret, "hint", hint);
+
+		json_dumpf(object, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(object);
+	} else {
+		printf("%s: %s\n", word, explain(verdict));
+		if (secret) {
+			printf("made with: %s\n", secret);
+		}
+		if (hint) {
+			printf("hint: %s\n", hint);
+		}
+	}
+	if (verdict == SIGNATURE_UNCHECKED) {
+		return EX_SOFTWARE;
+	}
+	return verdict == SIGNATURE_GENUINE ? EX_OK : VERB_FOUND;
+}
+
+static int judge(const struct case_to_judge *it)
+{
+	struct signature_rules rules = keys_rules(it->keys, it->command->config);
+	size_t index = 0;
+	enum signature_verdict verdict =
+		signature_verify(&rules, &it->claim, it->body, it->now_us, &index);
+	char hint[512];
+
+	if (verdict == SIGNATURE_GENUINE) {
+		return print_verdict(
+			it->command, verdict, index == 0 ? "secret" : "secret_previous", NULL);
+	}
+	if (verdict != SIGNATURE_FORGED && verdict != SIGNATURE_MALFORMED) {
+		return print_verdict(it->command, verdict, NULL, NULL);
+	}
+	struct match match = find_match(it);
+
+	say_hint(&match, hint, sizeof(hint));
+	return print_verdict(it->command, verdict, NULL, hint);
+}
+
+static int verify_body(const struct command *command, const struct keys *keys, struct text body)
+{
+	const char *at = command_option(command, "at");
+	struct case_to_judge it = {
+		.command = command,
+		.keys = keys,
+		.claim = {
+			.signature = text_of(command_option(command, "signature")),
+			.id = text_of(command_option(command, "id")),
+			.timestamp = text_of(command_option(command, "timestamp")),
+		},
+		.body = body,
+		.now_us = clock_wall_us(),
+	};
+
+	if (at && !stamp_parse(text_of(at), &it.now_us)) {
+		return command_usage(
+			command, "--at takes a time of RFC 3339, as 2026-01-31T10:00:00Z");
+	}
+	if (config_number(command->config, CONFIG_WEBHOOK_SCHEME) == SIGNATURE_STANDARD &&
+		(it.claim.id.len == 0 || it.claim.timestamp.len == 0)) {
+		return command_usage(command,
+			"the scheme standard signs webhook-id and webhook-timestamp too: give --id "
+			"and --timestamp");
+	}
+	if (it.claim.signature.len > SIGNATURE_BYTES_MAX) {
+		return command_usage(
+			command, "no signature is longer than %d bytes", SIGNATURE_BYTES_MAX);
+	}
+	return judge(&it);
+}
+
+int verify_run(const struct command *command)
+{
+	struct faults faults = { .count = 0 };
+	struct keys *keys = NULL;
+	char *bytes;
+	size_t len;
+	int code;
+
+	if (!command_has(command, "signature")) {
+		return command_usage(command, "orderd verify needs --signature");
+	}
+	keys = keys_load(command->config, &faults);
+	faults_print(&faults, stderr);
+	faults_fini(&faults);
+	if (!keys) {
+		return EX_CONFIG;
+	}
+	code = body_read(command->argument, &bytes, &len);
+	if (code == EX_OK) {
+		code = verify_body(command, keys, (struct text){ bytes, len });
+		free(bytes);
+	}
+	keys_free(keys);
+	return code;
+}

@@ -1,0 +1,48 @@
+#include "command/when.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/stamp.h"
+
+static const char midnight[] = "T00:00:00Z";
+
+bool when_read(struct text when, int64_t *ret_us)
+{
+	char whole[STAMP_TEXT_MAX];
+
+	if (when.len != strlen("2026-03-01")) {
+		return stamp_parse(when, ret_us);
+	}
+	snprintf(whole, sizeof(whole), "%.*s%s", (int)when.len, when.ptr, midnight);
+	return stamp_parse(text_of(whole), ret_us);
+}
+
+int when_option(const struct command *command, const char *name, bool *ret_given, int64_t *ret_us)
+{
+	const char *value = command_option(command, name);
+
+	if (value && !when_read(text_of(value), ret_us)) {
+		return command_usage(command,
+			"--%s takes a time as 2026-03-01T12:00:00Z, or a date as 2026-03-01", name);
+	}
+	*ret_given = value != NULL;
+	return EX_OK;
+}
+
+int number_option(const struct command *command, const char *name, uint64_t least, uint64_t most,
+	uint64_t *ret_number)
+{
+	const char *value = command_option(command, name);
+	uint64_t number;
+
+	if (!value) {
+		return EX_OK;
+	}
+	if (!text_to_u64(text_of(value), &number) || number < least || number > most) {
+		return command_usage(command, "--%s takes a number from %" PRIu64 " to %" PRIu64,
+			name, least, most);
+	}
+	*ret_number = number;
+	return EX_OK;
+}
