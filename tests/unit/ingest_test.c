@@ -1,0 +1,124 @@
+#include "flow/ingest.h"
+
+#include "check.h"
+
+enum { OUTCOMES_MAX = 8 };
+
+static const struct {
+	const char *promise;
+	const char *value;
+	size_t count;
+	bool readable;
+	enum outcome first, last;
+} answers[] = {
+	{ "one word for one fact", "{applied}", 1, true, OUTCOME_APPLIED, OUTCOME_APPLIED },
+	{ "words come in the order of the facts", "{busy,held,duplicate}", 3, true, OUTCOME_BUSY,
+		OUTCOME_DUPLICATE },
+	{ "without facts nothing is read", "", 0, true, 0, 0 },
+	{ "too few words are no answer", "{applied}", 2, false, 0, 0 },
+	{ "too many words are no answer", "{applied,applied}", 1, false, 0, 0 },
+	{ "an unknown word is no answer", "{excellent}", 1, false, 0, 0 },
+	{ "a null is no answer", "{NULL}", 1, false, 0, 0 },
+	{ "an empty array is no answer", "{}", 1, false, 0, 0 },
+	{ "no text is no answer", "", 1, false, 0, 0 },
+	{ "what is no array is no answer", "applied", 1, false, 0, 0 },
+	{ "half an array is no answer", "{applied", 1, false, 0, 0 },
+	{ "an array of arrays is no answer", "{{applied}}", 1, false, 0, 0 },
+};
+
+static const struct {
+	const char *promise;
+	const char *sqlstate;
+	enum objection expected;
+} objections[] = {
+	{ "invalid UTF-8 is the data's fault", "22021", OBJECTION_DATA },
+	{ "a broken constraint is the data's fault", "23514", OBJECTION_DATA },
+	{ "a missing function is the operator's", "42883", OBJECTION_OPERATOR },
+	{ "a missing right is the operator's", "42501", OBJECTION_OPERATOR },
+	{ "a missing schema is the operator's", "3F000", OBJECTION_OPERATOR },
+	{ "a serialization failure passes", "40001", OBJECTION_PASSING },
+	{ "a deadlock passes", "40P01", OBJECTION_PASSING },
+	{ "a lock that is not to be had passes", "55P03", OBJECTION_PASSING },
+	{ "a shutdown passes", "57P01", OBJECTION_PASSING },
+	{ "a full disk passes", "53100", OBJECTION_PASSING },
+	{ "a read-only server passes", "25006", OBJECTION_PASSING },
+	{ "a statement that takes too long may be too large", "57014", OBJECTION_SIZE },
+	{ "no memory: it may be too large", "53200", OBJECTION_SIZE },
+	{ "an exception that somebody raised may be about a fact", "P0001", OBJECTION_OTHER },
+	{ "an internal error may be about a fact", "XX000", OBJECTION_OTHER },
+	{ "no code says nothing", "", OBJECTION_OTHER },
+};
+
+static void check_answers(void)
+{
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		enum outcome got[OUTCOMES_MAX] = { OUTCOME_APPLIED };
+		size_t count = answers[i].count;
+		bool readable = ingest_outcomes(text_of(answers[i].value), count, got);
+
+		CHECK(readable == answers[i].readable &&
+				(!readable || count == 0 ||
+					(got[0] == answers[i].first &&
+						got[count - 1] == answers[i].last)),
+			"%s", answers[i].promise);
+	}
+}
+
+static void check_objections(void)
+{
+	for (size_t i = 0; i < sizeof(objections) / sizeof(objections[0]); i++) {
+		CHECK(objection_of(objections[i].sqlstate) == objections[i].expected, "%s",
+			objections[i].promise);
+	}
+}
+
+static bool says(const struct store_call *call, const char *function)
+{
+	return strncmp(call->statement + strlen("select torque."), function, strlen(function)) == 0;
+}
+
+static void check_calls(void)
+{
+	struct fact usable = { .order_id = "o1",
+		.event_type = "order.paid",
+		.body = TEXT("{}"),
+		.event_id = "evt_1",
+		.has_status = true,
+		.has_occurred = true };
+	struct fact unusable = { .body = TEXT("x"), .unusable = "json" };
+	struct store_call calls[INGEST_CALLS_MAX];
+	struct ingest ingest;
+	size_t count;
+
+	ingest_init(&ingest);
+	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 0,
+		"without facts nothing is called");
+	ingest_add(&ingest, &usable);
+	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 1 &&
+			says(&calls[0], "ingest(") && calls[0].param_count == 8,
+		"usable facts are one call");
+	CHECK(ingest_calls(&ingest, true, calls, &count) && count == 1 &&
+			says(&calls[0], "ingest_each("),
+		"or, one by one, another");
+	ingest_add(&ingest, &unusable);
+	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 2 &&
+			says(&calls[0], "ingest_unusable(") && says(&calls[1], "ingest("),
+		"unusable bodies go first: the last call's answer comes back");
+	ingest_clear(&ingest);
+	ingest_add(&ingest, &unusable);
+	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 1 &&
+			says(&calls[0], "ingest_unusable("),
+		"unusable bodies alone are one call");
+	usable.body.len = PARRAY_BYTES_MAX;
+	ingest_add(&ingest, &usable);
+	CHECK(!ingest_calls(&ingest, false, calls, &count), "what does not fit is told");
+	ingest_fini(&ingest);
+}
+
+int main(void)
+{
+	check_answers();
+	check_objections();
+	check_calls();
+	return check_done();
+}
