@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""What the poller makes of refusals, disappearances, requests of people, and of its own death."""
+
+import random
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import walks
+from support import pg, tap
+from support.fake_torque import RollingMinute, Shop, seconds_of, stamp
+from walks import literal
+
+START = 1_700_000_000.0
+DAY = 86_400.0
+SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+UNHURRIED = {"requests_per_minute": 10**6}
+
+
+class Rules(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = pg.Cluster(SETTINGS)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.close()
+
+    def setUp(self):
+        self.database = self.cluster.migrated()
+        self.session = self.database.session(seconds=30)
+        self.addCleanup(lambda: self.session.close())
+        self.shop = Shop()
+
+    def poller(self, **settings):
+        return walks.Poller(self.session, self.shop, START, **settings)
+
+    def fill(self, count, days=5.0, status="completed"):
+        for number in range(count):
+            self.shop.add("order_%04d" % number,
+                          round(START - (number + 1) * days * DAY / (count + 1), 3), status)
+
+    def status(self, order_id):
+        return self.session.value(
+            "select status from torque.orders where order_id = %s" % literal(order_id))
+
+    def until_idle(self, poller, calls_max=500):
+        self.assertTrue(poller.run_until(lambda: poller.is_idle, calls_max))
+
+    def test_the_first_sweep_brings_the_whole_history_and_the_next_one_writes_nothing(self):
+        self.fill(150)
+        poller = self.poller(requests_per_minute=10**6)
+        self.until_idle(poller)
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+        before = self.session.query("select count(*), sum(deliveries) from torque.order_events")
+        poller.run(3600)
+        after = self.session.query("select count(*), sum(deliveries) from torque.order_events")
+        self.assertEqual(before, after)
+        self.assertEqual(self.session.query("select * from torque.drift"), [])
+
+    def test_a_second_poller_stands_by_and_takes_over(self):
+        poller = self.poller()
+        poller.step()
+        with self.database.session() as other:
+            plan = other.query("select action, wait_ms from torque.reconcile_next()")[0]
+            self.assertEqual(plan, ["standby", "5000"])
+            self.session.close()
+            self.session = other
+            second = walks.Poller(other, self.shop, START + 60)
+            self.assertTrue(second.run_until(lambda: second.calls, 20))
+
+    def test_a_walk_whose_poller_dies_at_a_page_is_resumed_there(self):
+        self.fill(400)
+        poller = self.poller(page_size=10, **UNHURRIED).quiet()
+        job = poller.begin(START - 5 * DAY, START)
+        whole = 0
+        while poller.job_state(job) == "running" and whole < 2_000:
+            whole += 1
+            poller.step()
+            if whole % 7 == 0:
+                poller.session.close()
+                self.session = poller.session = self.database.session(seconds=30)
+                poller.set(page_size=10, **UNHURRIED)
+        self.assertEqual(poller.job_state(job), "done")
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+        self.assertLess(poller.lists(), 90)
+
+    def test_401_stops_polling_says_so_and_is_tried_again_carefully(self):
+        poller = self.poller()
+        poller.fault = lambda plan, number: "401"
+        poller.run(3600)
+        self.assertLess(len(poller.calls), 8)
+        self.assertIn("unauthorized:", walks.alarms(self.session))
+        poller.fault = lambda plan, number: None
+        poller.run(3600)
+        self.assertNotIn("unauthorized:", walks.alarms(self.session))
+
+    def test_no_list_where_there_were_many_orders_is_suspicious_not_success(self):
+        self.fill(60)
+        poller = self.poller(**UNHURRIED).quiet()
+        poller.begin(START - 6 * DAY, START)
+        poller.run(120)
+        poller.fault = lambda plan, number: "empty_page" if plan.action == "list" else None
+        job = poller.begin(START - 6 * DAY, START)
+        poller.run(120)
+        self.assertNotEqual(poller.job_state(job), "done")
+        self.assertIn("suspicious:backfill", walks.alarms(self.session))
+        poller.fault = lambda plan, number: None
+        poller.run(7200)
+        self.assertEqual(poller.job_state(job), "done")
+        self.assertEqual(walks.alarms(self.session), [])
+
+    def test_a_lie_that_never_changes_ends_in_incomplete_and_never_in_a_certificate(self):
+        self.fill(45)
+        for fault in ("total_low", "total_high", "rows_missing", "rows_doubled", "no_pagination",
+                      "order_without_id", "endless", "has_more_always", "string_total"):
+            with self.subTest(fault):
+                self.session = self.cluster.migrated().session(seconds=30)
+                poller = self.poller(page_size=10, **UNHURRIED).quiet()
+                poller.fault = lambda plan, number: fault
+                if fault == "endless":
+                    poller.list = self.endless
+                job = poller.begin(START - 6 * DAY, START)
+                ended = poller.run_until(
+                    lambda: poller.is_idle and poller.job_state(job) != "running", 1_500)
+                self.assertTrue(ended)
+                true = walks.table_rows(self.session) == walks.shop_rows(self.shop)
+                state = poller.job_state(job)
+                self.assertTrue(state == "done" and true
+                                or "incomplete:backfill" in walks.alarms(self.session))
+                harmless = fault in ("has_more_always", "string_total")
+                self.assertEqual(state == "done", harmless)
+                self.session.close()
+
+    def endless(self, query, _):
+        """Always a full page of orders, and always more of them."""
+        since, until = (seconds_of(query[name]) for name in ("startDate", "endDate"))
+        rows = ",".join(
+            '{"id":"e_%d_%d","status":"completed","createdAt":"%s"}' % (
+                int(since), number, stamp(until - (until - since) * (number + 1) / 12))
+            for number in range(10))
+        return 200, ('{"success":true,"orders":[%s],"pagination":{"total":1000000000,"limit":10,'
+                     '"offset":%s,"hasMore":true}}' % (rows, query["offset"]))
+
+    def test_404_twice_an_hour_apart_makes_an_order_missing_and_deletes_nothing(self):
+        self.fill(3, status="pending")
+        poller = self.poller()
+        poller.run(120)
+        del self.shop.orders["order_0001"]
+        poller.run(3 * 3600)
+        self.assertEqual(self.session.query("select order_id from torque.missing_order"),
+                         [["order_0001"]])
+        self.assertEqual(self.status("order_0001"), "pending")
+        self.assertIn("missing:order_0001", walks.alarms(self.session))
+        lookups = [call for call in poller.calls if call[2] == "lookup"]
+        poller.run(3600)
+        self.assertEqual(lookups, [call for call in poller.calls if call[2] == "lookup"])
+
+    def test_an_order_that_lists_hide_is_looked_up_once_and_believed(self):
+        self.fill(5)
+        poller = self.poller(**UNHURRIED).quiet()
+        poller.begin(START - 6 * DAY, START)
+        poller.run(120)
+        poller.list = lambda query, fault: (hidden.pop("order_0002", None),
+                                            Shop.list(hiding, query, fault))[1]
+        hiding = Shop()
+        hidden = hiding.orders = dict(self.shop.orders)
+        job = poller.begin(START - 6 * DAY, START)
+        poller.run(300)
+        self.assertEqual(poller.job_state(job), "done")
+        self.assertEqual(sum(c[2] == "lookup" and c[1] == "verify" for c in poller.calls), 1)
+
+    def test_resync_looks_an_order_up_before_anything_else(self):
+        self.fill(2, status="pending")
+        poller = self.poller()
+        poller.run(60)
+        self.shop.move("order_0000", "refunded", poller.now)
+        # resync() itself takes the time of the wall.
+        self.session.query("select torque.resync('order_0000')")
+        self.session.query("update torque_internal.lookup set due_at = %s, wanted_at = %s" % (
+            poller.time(), poller.time()))
+        poller.run(5)
+        self.assertEqual(self.status("order_0000"), "refunded")
+        self.assertEqual([c[1] for c in poller.calls][-1], "operator")
+
+    def test_webhooks_silent_is_raised_when_polls_keep_finding_what_webhooks_should_tell(self):
+        self.fill(40, status="pending")
+        poller = self.poller()
+        poller.run(600)
+        for number in range(12):
+            self.shop.move("order_%04d" % number, "processing", poller.now)
+            poller.run(240)
+        poller.run(1200)
+        self.assertIn("webhooks_silent:", walks.alarms(self.session))
+        self.assertEqual(self.session.value(
+            "select count(*) from torque.drift where is_settled and field = 'status'"), "12")
+        self.assertEqual(self.session.query("select * from torque.drift_open"), [])
+        coverage = self.session.query("select sum(by_webhook) from torque.webhook_coverage")
+        self.assertEqual(coverage, [["0"]])
+        poller.run(3 * 3600)
+        self.assertNotIn("webhooks_silent:", walks.alarms(self.session))
+
+    def test_a_backfill_is_cancelled_and_resumed_and_brings_details_when_asked_to(self):
+        self.fill(200)
+        poller = self.poller(page_size=10, **UNHURRIED).quiet()
+        job = poller.begin(START - 6 * DAY, START, details=True)
+        for _ in range(8):
+            poller.step()
+        self.assertEqual(self.session.value("select torque.backfill_cancel(%s)" % job), "t")
+        walked = len(poller.calls)
+        poller.run(60)
+        self.assertEqual(len([c for c in poller.calls if c[1] == "backfill"]),
+                         len([c for c in poller.calls[:walked] if c[1] == "backfill"]))
+        self.assertEqual(self.session.value("select torque.backfill_resume(%s)" % job), "t")
+        self.assertTrue(poller.run_until(lambda: poller.job_state(job) == "done", 2_000))
+        self.assertEqual(self.session.value(
+            "select count(*) from torque.orders where has_details"), "200")
+        progress = self.session.query(
+            "select orders, orders_expected, state from torque.backfill_progress")
+        self.assertEqual(progress, [["200", "200", "done"]])
+
+    def test_under_pressure_the_whole_budget_is_used_and_never_more_across_restarts(self):
+        self.fill(250, status="pending")
+        rng = random.Random(4)
+        poller = self.poller(requests_per_minute=30, floor=0)
+        poller.run(600)
+        self.session.query(
+            "insert into torque_internal.lookup (order_id, priority, due_at, wanted_at)"
+            " select order_id, 'operator', %s, %s from torque.orders"
+            " on conflict (order_id) do update set priority = 'operator', due_at = excluded.due_at"
+            % (poller.time(), poller.time()))
+        api, asked, refused = RollingMinute(30), [], []
+
+        def arrives(now):
+            asked.append(now)
+            if not api.admit(now)[0]:
+                refused.append(now)
+            return None, None
+
+        poller.rate = arrives
+        poller.fault = lambda plan, number: "died" if rng.random() < 0.05 else None
+        for _ in range(10):
+            poller.run(45)
+            poller.session.close()
+            self.session = poller.session = self.database.session(seconds=30)
+            poller.set(requests_per_minute=30, floor=0, page_size=100)
+        most = max(sum(at <= t < at + 60 for t in asked) for at in asked)
+        self.assertEqual(refused, [])
+        self.assertGreaterEqual(most, 29)
+        self.assertLessEqual(most, 30)
+
+
+if __name__ == "__main__":
+    tap.main()
