@@ -1,0 +1,305 @@
+/* load - deliver signed webhooks as fast as a receiver answers them, and say how fast that was.
+ *
+ *	load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT
+ *
+ * Each connection is kept alive and has one request under way at a time: three events an order, in
+ * their order, then the next order. Everything is made and signed before the clock starts. Prints
+ * one line of JSON; exit code 1 when anything was answered but 200.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/hmac.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	REQUEST_MAX = 2048,
+	ANSWER_MAX = 4096,
+	CONNECTIONS_MAX = 4096,
+	READY_MAX = 256,
+	DIGEST_BYTES = 32,
+	EVENTS_PER_ORDER = 3,
+};
+
+static const struct {
+	const char *event, *status;
+} steps[EVENTS_PER_ORDER] = {
+	{ "order.created", "pending" },
+	{ "order.paid", "processing" },
+	{ "order.completed", "completed" },
+};
+
+struct request {
+	char *bytes;
+	size_t len;
+};
+
+struct connection {
+	int fd;
+	size_t next, end; /* its events: indices into requests */
+	int64_t sent_us;
+	char answer[ANSWER_MAX];
+	size_t answer_bytes;
+};
+
+struct load {
+	const char *path, *secret, *salt;
+	int port;
+	size_t connection_count, event_count;
+	double seconds;
+	struct request *requests;
+	struct connection *connections;
+	uint32_t *latencies_us;
+	size_t answered, refused;
+	bool exhausted;
+	int epoll;
+};
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+	exit(70);
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void write_stamp(time_t at, char *out, size_t size)
+{
+	struct tm utc;
+
+	gmtime_r(&at, &utc);
+	strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* About 1 KB, as the yardstick's event. */
+static int write_body(const struct load *load, size_t index, char *out, size_t size)
+{
+	size_t order = index / EVENTS_PER_ORDER, step = index % EVENTS_PER_ORDER;
+	time_t created = time(NULL) - EVENTS_PER_ORDER;
+	char created_at[32], at[32];
+
+	write_stamp(created, created_at, sizeof(created_at));
+	write_stamp(created + (time_t)step, at, sizeof(at));
+	return snprintf(out, size,
+		"{\"event\":\"%s\",\"timestamp\":\"%s\",\"data\":{\"orderId\":\"order_%s_%zu\","
+		"\"sessionId\":\"session_%s_%zu\",\"businessId\":\"business_123\","
+		"\"status\":\"%s\",\"createdAt\":\"%s\",\"updatedAt\":\"%s\",\"customerData\":{"
+		"\"email\":\"customer%zu@example.com\",\"firstName\":\"John\",\"lastName\":"
+		"\"Doe\",\"phone\":\"+1234567890\",\"address\":{\"street\":\"123 Main St\",\"city\""
+		":\"New York\",\"state\":\"NY\",\"postalCode\":\"10001\",\"country\":\"US\"}},"
+		"\"cart\":{\"items\":[{\"productId\":\"prod_1\",\"quantity\":2,\"price\":29.99,"
+		"\"total\":59.98,\"variant\":\"large\",\"metadata\":{\"sku\":\"SKU-000001\","
+		"\"category\":\"clothing\",\"tags\":[\"summer\",\"sale\",\"cotton\"]}}],"
+		"\"subtotal\":59.98,\"total\":59.98,\"currency\":\"USD\"},\"payment\":{"
+		"\"method\":\"crypto\",\"transactionId\":\"tx_%s_%zu\",\"amount\":59.98,"
+		"\"status\":\"confirmed\"}}}",
+		steps[step].event, at, load->salt, order, load->salt, order, steps[step].status,
+		created_at, at, order, load->salt, order);
+}
+
+static void make_request(const struct load *load, size_t index, struct request *ret_request)
+{
+	char body[REQUEST_MAX], whole[REQUEST_MAX], hex[2 * DIGEST_BYTES + 1];
+	unsigned char digest[DIGEST_BYTES];
+	int body_bytes = write_body(load, index, body, sizeof(body)), len;
+
+	if (body_bytes < 0 || (size_t)body_bytes >= sizeof(body) ||
+		!HMAC(EVP_sha256(), load->secret, (int)strlen(load->secret),
+			(const unsigned char *)body, (size_t)body_bytes, digest, NULL)) {
+		fail("an event cannot be made");
+	}
+	for (size_t i = 0; i < DIGEST_BYTES; i++) {
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	}
+	len = snprintf(whole, sizeof(whole),
+		"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		"X-Torque-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
+		load->path, hex, body_bytes, body);
+	if (len < 0 || (size_t)len >= sizeof(whole)) {
+		errno = EMSGSIZE;
+		fail("a request does not fit");
+	}
+	ret_request->bytes = strdup(whole);
+	ret_request->len = (size_t)len;
+	if (!ret_request->bytes) {
+		fail("requests");
+	}
+}
+
+static void prepare(struct load *load)
+{
+	size_t share = load->event_count / load->connection_count;
+
+	share -= share % EVENTS_PER_ORDER;
+	load->event_count = share * load->connection_count;
+	load->requests = calloc(load->event_count, sizeof(*load->requests));
+	load->latencies_us = calloc(load->event_count, sizeof(*load->latencies_us));
+	load->connections = calloc(load->connection_count, sizeof(*load->connections));
+	if (!load->requests || !load->latencies_us || !load->connections) {
+		fail("memory");
+	}
+	for (size_t i = 0; i < load->event_count; i++) {
+		make_request(load, i, &load->requests[i]);
+	}
+	for (size_t i = 0; i < load->connection_count; i++) {
+		load->connections[i].next = i * share;
+		load->connections[i].end = (i + 1) * share;
+	}
+}
+
+static void connect_one(struct load *load, struct connection *connection)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)load->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
+	int on = 1;
+
+	connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connection->fd < 0 ||
+		connect(connection->fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+		setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
+		epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0) {
+		fail("connect");
+	}
+}
+
+/* The request is small and the one before it was answered: it always fits the socket's buffer. */
+static void send_next(struct load *load, struct connection *connection)
+{
+	const struct request *request;
+
+	if (connection->next == connection->end) {
+		load->exhausted = true;
+		return;
+	}
+	request = &load->requests[connection->next++];
+	connection->answer_bytes = 0;
+	connection->sent_us = now_us();
+	if (send(connection->fd, request->bytes, request->len, MSG_NOSIGNAL) !=
+		(ssize_t)request->len) {
+		fail("send");
+	}
+}
+
+/* Whether the answer is whole: headers, and as much body as they say. */
+static bool whole(const struct connection *connection)
+{
+	const char *end = strstr(connection->answer, "\r\n\r\n");
+	const char *length = strcasestr(connection->answer, "\r\nContent-Length:");
+
+	if (!end || !length || length > end) {
+		return false;
+	}
+	return connection->answer_bytes >=
+	       (size_t)(end + 4 - connection->answer) + strtoul(length + 17, NULL, 10);
+}
+
+static void answer_ready(struct load *load, struct connection *connection)
+{
+	size_t room = sizeof(connection->answer) - 1 - connection->answer_bytes;
+	ssize_t got = recv(
+		connection->fd, connection->answer + connection->answer_bytes, room, MSG_DONTWAIT);
+
+	if (got <= 0) {
+		fail("the receiver closed a connection");
+	}
+	connection->answer_bytes += (size_t)got;
+	connection->answer[connection->answer_bytes] = '\0';
+	if (!whole(connection)) {
+		return;
+	}
+	if (strncmp(connection->answer, "HTTP/1.1 200 ", 13) != 0) {
+		load->refused++;
+	}
+	load->latencies_us[load->answered++] = (uint32_t)(now_us() - connection->sent_us);
+	send_next(load, connection);
+}
+
+static double run(struct load *load)
+{
+	struct epoll_event ready[READY_MAX];
+	int64_t start, end;
+
+	load->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; i < load->connection_count; i++) {
+		connect_one(load, &load->connections[i]);
+	}
+	start = now_us();
+	end = start + (int64_t)(load->seconds * 1e6);
+	for (size_t i = 0; i < load->connection_count; i++) {
+		send_next(load, &load->connections[i]);
+	}
+	while (now_us() < end && !load->exhausted) {
+		int count = epoll_wait(load->epoll, ready, READY_MAX, 100);
+
+		for (int i = 0; i < count; i++) {
+			answer_ready(load, ready[i].data.ptr);
+		}
+	}
+	return (double)(now_us() - start) / 1e6;
+}
+
+static int compare(const void *left, const void *right)
+{
+	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+static double percentile_ms(const struct load *load, double part)
+{
+	return load->latencies_us[(size_t)((double)(load->answered - 1) * part)] / 1e3;
+}
+
+static void report(struct load *load, double seconds)
+{
+	qsort(load->latencies_us, load->answered, sizeof(*load->latencies_us), compare);
+	printf("{\"connections\":%zu,\"seconds\":%.2f,\"answered\":%zu,\"not_200\":%zu,"
+	       "\"exhausted\":%s,\"rate\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f}\n",
+		load->connection_count, seconds, load->answered, load->refused,
+		load->exhausted ? "true" : "false", (double)load->answered / seconds,
+		percentile_ms(load, 0.5), percentile_ms(load, 0.99), percentile_ms(load, 1));
+}
+
+int main(int argc, char **argv)
+{
+	struct load load = { .epoll = -1 };
+
+	if (argc != 8) {
+		fprintf(stderr,
+			"usage: load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT\n");
+		return 64;
+	}
+	load.port = (int)strtol(argv[1], NULL, 10);
+	load.path = argv[2];
+	load.secret = argv[3];
+	load.connection_count = strtoul(argv[4], NULL, 10);
+	load.seconds = strtod(argv[5], NULL);
+	load.event_count = strtoul(argv[6], NULL, 10);
+	load.salt = argv[7];
+	if (load.connection_count < 1 || load.connection_count > CONNECTIONS_MAX ||
+		load.event_count < EVENTS_PER_ORDER * load.connection_count) {
+		fprintf(stderr, "load: CONNECTIONS or EVENTS_MAX out of range\n");
+		return 64;
+	}
+	prepare(&load);
+	report(&load, run(&load));
+	return load.answered == 0 || load.refused > 0;
+}

@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+"""The table equals the API even when no webhook ever came, and the receiver notices none of it."""
+
+import collections
+import os
+import random
+import re
+import time
+import unittest
+from datetime import datetime, timezone
+
+from support import daemon, events, fake_torque, http, pg, tap, wait
+
+STATUSES = ("pending", "processing", "completed", "cancelled", "refunded")
+DAY = 86400
+SOON = 20  # seconds; a busy machine
+ANSWER = 1.0  # seconds for a delivery, beside what the API does
+
+# Whole answers of another kind than asked for, and such as are never whole.
+HOSTILE = ("huge", "endless_head", "html", "wrong_type", "not_json", "cut_json", "cut_head",
+           "reset", "redirect", "500", "503", "no_pagination", "string_total")
+
+
+def orders_of(shop):
+    return {order["id"]: (order["status"], float(order["total"]), order["currency"])
+            for order in shop.orders.values()}
+
+
+def orders_in(database):
+    rows = database.query("select order_id, status, total, currency from torque.orders")
+    return {row[0]: (row[1], float(row[2]), row[3]) for row in rows}
+
+
+def busiest_minute(log):
+    """The most requests that any 60 s hold."""
+    times = sorted(entry["at"] for entry in log)
+    return max((sum(1 for other in times if at <= other < at + 60) for at in times), default=0)
+
+
+class Reconcile(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = pg.Cluster()
+        cls.addClassCleanup(cls.cluster.close)
+
+    def setUp(self):
+        self.database = self.cluster.migrated()
+        self.shop = fake_torque.Shop()
+        self.api = self.start_api(self.shop)
+
+    def start_api(self, shop, per_minute=100000):
+        webhooks = fake_torque.Webhooks("a secret that nobody uses", 1)
+        api = fake_torque.FakeTorque(shop, webhooks, per_minute=per_minute).start()
+        self.addCleanup(api.close)
+        return api
+
+    def fill(self, count, days=30, statuses=STATUSES):
+        now, rng = time.time(), random.Random(count)
+        for number in range(count):
+            self.shop.add("order_%05d" % number, now - days * DAY * (count - number) / count,
+                          statuses[number % len(statuses)],
+                          total="%d.%02d" % (rng.randrange(1000), rng.randrange(100)))
+
+    def start(self, verb="reconcile", ready=True, webhook_secret=None, **torque):
+        settings = {
+            "torque": dict({"base_url": self.api.url, "requests_per_minute": 6000, "floor": 0},
+                           **torque),
+            "reconcile": {"sweep_every": "1s", "open_every": "1s"},
+        }
+        secrets = {"api-key": self.api.api_key}
+        if verb == "reconcile":  # it has no use for one
+            secrets["webhook-secret"] = webhook_secret
+        orderd = daemon.Daemon(self.database, settings, secrets, verb=verb, ready=ready)
+        self.addCleanup(orderd.close)
+        return orderd
+
+    def wait_equal(self, orderd, seconds=SOON):
+        expected = orders_of(self.shop)
+        orderd.wait_until(lambda: orders_in(self.database) == expected, "the table equals the API",
+                          seconds)
+
+    def calls(self, part="/checkout/"):
+        return [entry for entry in self.api.log if part in entry["target"]]
+
+    def deliver(self, orderd, order_id):
+        """A webhook, held to its deadline whatever the poller meets meanwhile."""
+        order = events.Order(order_id, datetime.now(timezone.utc), random.Random(order_id))
+        began = time.monotonic()
+        answer = orderd.deliver(events.form1("order.paid", order))
+        self.assertEqual((answer.status, answer.outcome), (200, "applied"))
+        self.assertLess(time.monotonic() - began, ANSWER, "a delivery waits for the poller")
+
+    # the table ------------------------------------------------------------------------------
+    def test_orders_appear_without_any_webhook(self):
+        self.fill(250)
+        orderd = self.start("run")
+        self.wait_equal(orderd)
+        self.assertTrue(all(entry["authorized"] for entry in self.api.log))
+        self.assertEqual(orderd.metrics()['orderd_api_calls_total{end="unauthorized"}'], 0)
+        self.assertGreaterEqual(orderd.metrics()['orderd_api_calls_total{end="good"}'], 3)
+        self.deliver(orderd, "order_of_a_webhook")
+        self.assertEqual(orderd.terminate(), 0)
+
+    def test_the_poller_alone_needs_neither_listener_nor_webhook_secret(self):
+        self.fill(20)
+        orderd = self.start("reconcile")
+        self.assertFalse(os.path.exists(os.path.join(orderd.credentials, "webhook-secret")))
+        self.wait_equal(orderd)
+        self.assertNotIn("event=listening", orderd.log())
+        self.assertEqual(http.get(orderd.admin_address, "/livez").status, 200)
+        self.assertEqual(orderd.terminate(), 0)
+
+    def test_an_order_that_no_webhook_told_of_is_repaired_and_written_down(self):
+        self.fill(60)
+        orderd = self.start()
+        self.wait_equal(orderd)
+        order = self.shop.orders["order_00055"]  # pending
+        with self.api.lock:
+            self.shop.move(order["id"], "processing", time.time())
+            self.shop.add("order_missed", time.time(), "processing")
+        self.wait_equal(orderd)
+
+        def drifted():
+            return self.database.query(
+                "select order_id, field, was, api_says from torque.drift"
+                " where repaired_at is not null and order_id in ('order_00055', 'order_missed')")
+        orderd.wait_until(lambda: len(drifted()) >= 2, "both repairs are rows", SOON)
+        rows = {(row[0], row[1]): (row[2], row[3]) for row in drifted()}
+        self.assertEqual(rows["order_00055", "status"], ("pending", "processing"))
+        self.assertIn(("order_missed", "order"), rows)
+
+    def test_a_slow_answer_does_not_overwrite_a_newer_webhook(self):
+        self.fill(5, statuses=("pending",))
+        orderd = self.start("run")
+        self.wait_equal(orderd)
+        before = len(self.calls("order-status/order_00003"))
+        self.api.fault_of["order-status/order_00003"] = "slow"
+        self.database.query("select torque.resync('order_00003')")
+        orderd.wait_until(lambda: len(self.calls("order-status/order_00003")) > before,
+                          "the lookup is under way", SOON)
+        order = events.Order("order_00003", datetime.now(timezone.utc), random.Random(3))
+        now = datetime.now(timezone.utc)
+        with self.api.lock:
+            self.shop.move("order_00003", "processing", now.timestamp())
+        self.assertEqual(orderd.deliver(events.form1("order.paid", order, now)).status, 200)
+        orderd.wait_until(lambda: "status" in self.calls("order-status/order_00003")[before],
+                          "the answer came", SOON)
+        for _ in range(20):
+            status = self.database.value(
+                "select status from torque.orders where order_id = 'order_00003'")
+            self.assertEqual(status, "processing")
+            time.sleep(0.05)
+
+    # the API's patience ---------------------------------------------------------------------
+    def test_no_60_seconds_see_more_calls_than_configured_across_a_restart_too(self):
+        self.fill(2500, days=80)
+        orderd = self.start(requests_per_minute=8)
+        orderd.wait_until(lambda: len(self.api.log) == 8, "the budget is used", SOON)
+        time.sleep(2)
+        orderd.kill9()
+        orderd.start()
+        time.sleep(2)
+        self.assertEqual(len(self.api.log), 8)
+        first = self.api.log[0]["at"]
+        orderd.wait_until(lambda: len(self.api.log) > 8, "polling goes on", 75)
+        self.assertGreaterEqual(self.api.log[8]["at"], first + 60)
+        self.assertLessEqual(busiest_minute(self.api.log), 8)
+
+    def test_retry_after_is_never_undercut(self):
+        for number, fault in enumerate(("429", "429_date")):
+            with self.subTest(fault):
+                self.database = self.cluster.migrated()
+                self.fill(250)
+                seen = len(self.api.log)
+                self.api.faults = {seen + 1: fault}
+                orderd = self.start()
+                orderd.wait_until(lambda: len(self.api.log) > seen + 2, "polling goes on", SOON)
+                refused, following = self.api.log[seen + 1]["at"], self.api.log[seen + 2]["at"]
+                # A date has whole seconds: two seconds are at least one.
+                self.assertGreaterEqual(following - refused, 2 - number)
+                self.assertEqual(orderd.metrics()['orderd_api_calls_total{end="rate_limited"}'], 1)
+                self.wait_equal(orderd)
+                self.assertEqual(orderd.terminate(), 0)
+
+    def test_retry_after_holds_although_the_database_was_away_when_it_came(self):
+        self.fill(250)
+        self.api.faults = {2: "slow_429"}
+        orderd = self.start()
+        orderd.wait_until(lambda: len(self.api.log) == 3, "the call is under way", SOON)
+        self.cluster.stop("immediate")
+        orderd.says("api_failed")
+        self.assertNotIn("event=database_connected", orderd.log().split("event=api_failed")[1])
+        self.cluster.start()
+        orderd.wait_until(lambda: len(self.api.log) > 3, "polling goes on", 2 * SOON)
+        answered = self.api.log[2]["at"] + self.api.slow_seconds
+        self.assertGreaterEqual(self.api.log[3]["at"] - answered, 5)
+        self.wait_equal(orderd)
+
+    def test_a_refused_key_stops_polling_says_so_and_harms_no_delivery(self):
+        self.fill(20)
+        self.api.fault_always = "401"
+        orderd = self.start("run")
+        line = orderd.says("reconcile_stopped")
+        self.assertIn("HTTP 401", line)
+        self.assertEqual(orderd.metrics()["orderd_reconcile_stopped"], 1)
+        time.sleep(3)
+        self.assertEqual(len(self.api.log), 1, "it goes on although it was refused")
+        self.deliver(orderd, "order_of_a_webhook")
+        self.assertEqual(http.get(orderd.admin_address, "/readyz").status, 200)
+        orderd.kill9()
+        orderd.start()
+        orderd.says("reconcile_stopped")
+        time.sleep(1)
+        self.assertEqual(len(self.api.log), 1, "a restart forgets that it was refused")
+
+    # deaths -----------------------------------------------------------------------------------
+    def test_a_walk_that_is_killed_is_continued(self):
+        self.fill(1500)
+        orderd = self.start()
+        orderd.wait_until(lambda: len(self.calls("orders?")) >= 8, "the walk is under way", SOON)
+        orderd.kill9()
+        before = [entry["target"] for entry in self.calls("orders?")]
+        orderd.start()
+        self.wait_equal(orderd, 60)
+        after = [entry["target"] for entry in self.calls("orders?")][len(before):]
+        # The call that was under way is made again, and the newest orders change all the time.
+        repeated = [target for target in before if target in after]
+        self.assertLessEqual(len(repeated), 1, repeated)
+        walk = self.database.value(
+            "select count(*) from torque.reconcile_window where kind = 'tail' and verdict = 'open'")
+        self.assertEqual(int(walk), 0)
+
+    def test_one_polls_and_another_takes_over(self):
+        self.fill(50)
+        first = self.start()
+        first.says("reconcile_active")
+        second = self.start()
+        second.says("reconcile_standby")
+        self.assertEqual(second.metrics()["orderd_reconcile_standby"], 1)
+        self.assertEqual(http.get(second.admin_address, "/readyz").status, 200)
+        self.wait_equal(first)
+        self.assertEqual(second.metrics()['orderd_api_calls_total{end="good"}'], 0)
+        first.kill9()
+        second.says("reconcile_active", SOON)
+        with self.api.lock:
+            self.shop.add("order_later", time.time())
+        self.wait_equal(second)
+        self.assertEqual(second.metrics()["orderd_reconcile_standby"], 0)
+
+    def test_a_stop_waits_for_the_call_that_is_under_way(self):
+        self.fill(20)
+        self.api.fault_always = "slow"
+        orderd = self.start()
+        orderd.wait_until(lambda: self.api.log, "a call is under way", SOON)
+        self.assertEqual(orderd.terminate(), 0)
+        self.assertNotIn("drain_cut", orderd.log())
+        unanswered = self.database.value(
+            "select count(*) from torque_internal.api_call where answered_at is null")
+        self.assertEqual(int(unanswered), 0)
+
+    def test_a_reload_changes_the_api(self):
+        self.fill(20)
+        orderd = self.start("run")
+        self.wait_equal(orderd)
+        other = self.start_api(self.shop)
+        orderd.change({"torque": {"base_url": other.url}})
+        orderd.reload()
+        orderd.says("reloaded")
+        orderd.wait_until(lambda: len(other.log) > 1, "the other API is asked", SOON)
+        asked = len(self.api.log)
+        orderd.wait_until(lambda: len(other.log) > 3, "it is asked again", SOON)
+        self.assertEqual(len(self.api.log), asked)
+        orderd.change({"torque": {"base_url": "http://192.0.2.1/v1"}})
+        orderd.reload()
+        self.assertIn("loopback", orderd.says("config_fault"))
+
+    # hostile answers --------------------------------------------------------------------------
+    def test_an_answer_that_is_none_verifies_nothing_and_harms_no_delivery(self):
+        for fault in HOSTILE:
+            with self.subTest(fault):
+                self.database = self.cluster.migrated()
+                self.shop = fake_torque.Shop()
+                self.api = self.start_api(self.shop)
+                self.fill(20)
+                self.api.fault_always = fault
+                orderd = self.start("run")
+                rss = orderd.rss_kib()
+                orderd.wait_until(lambda: self.api.log, "the API is asked", SOON)
+                self.deliver(orderd, "order_of_a_webhook")
+                orderd.says("api_failed")
+                self.assertEqual(list(orders_in(self.database)), ["order_of_a_webhook"])
+                self.assertEqual(int(self.database.value(
+                    "select count(*) from torque.reconcile_window where verdict = 'verified'")), 0)
+                self.assertLess(orderd.rss_kib() - rss, 32 * 1024)
+                self.assertEqual(orderd.terminate(), 0)
+
+    def test_an_answer_that_drips_is_cut_and_harms_no_delivery(self):
+        self.fill(20)
+        self.api.fault_always = "drip"
+        orderd = self.start("run")
+        orderd.wait_until(lambda: self.api.log, "the API is asked", SOON)
+        ends = time.monotonic() + 30
+        number = 0
+        while time.monotonic() < ends and not re.search("event=api_failed", orderd.log()):
+            self.deliver(orderd, "order_%d" % number)
+            number += 1
+            time.sleep(0.2)
+        self.assertIn("end=late", orderd.says("api_failed", 10))
+        self.api.fault_always = None
+        shop = orders_of(self.shop)
+        orderd.wait_until(lambda: shop.items() <= orders_in(self.database).items(),
+                          "the walk goes on", 60)
+
+    def test_an_answer_about_another_order_changes_nothing(self):
+        self.fill(5, statuses=("pending", "completed"))
+        orderd = self.start("run")
+        self.wait_equal(orderd)
+        before = orders_in(self.database)
+        self.api.fault_of["order-status/order_00002"] = "wrong_order"
+        self.database.query("select torque.resync('order_00002')")
+        self.assertIn("end=malformed", orderd.says("api_failed", SOON))
+        self.assertEqual(orders_in(self.database), before)
+
+    def test_after_a_hostile_answer_the_walk_is_completed(self):
+        self.fill(150)
+        self.api.faults = {0: "cut_json", 2: "html", 3: "reset"}
+        orderd = self.start()
+        self.wait_equal(orderd, 60)
+        ends = collections.Counter(re.findall(r"event=api_failed end=(\w+)", orderd.log()))
+        self.assertEqual(sum(ends.values()), 3, ends)
+
+
+if __name__ == "__main__":
+    tap.main()
