@@ -484,3 +484,10 @@ comment on column torque_internal.sweep.next_at is
     'When it is due again.';
 comment on column torque_internal.sweep.pages is
     'How many calls it last took.';
+
+comment on sequence torque.backfill_job_id_seq is
+    'Numbers the jobs.';
+comment on sequence torque.reconcile_window_window_id_seq is
+    'Numbers the windows.';
+comment on sequence torque_internal.api_call_call_id_seq is
+    'Numbers the calls.';

@@ -648,7 +648,12 @@ begin
             (select min(t.due_at) from torque_internal.lookup t),
             (select min(s.next_at) from torque_internal.sweep s where s.next_at > at),
             -- Somebody waits for its end, or looks on.
-            (select at + interval '2 seconds' from torque.backfill b where b.state = 'running' limit 1)
+            (
+                select at + interval '2 seconds'
+                from torque.backfill b
+                where b.state = 'running'
+                limit 1
+            )
         );
     else
         possible_at := torque_internal.call_possible_at(p, priority, at);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every endpoint of the API through the command line, with its errors, and what hostile answers do."""
+"""Every endpoint of the API by the command line, its errors, and what hostile answers do."""
 
 import json
 import os
@@ -74,7 +74,8 @@ class Case(unittest.TestCase):
         settings = {"base_url": self.api.url, "business_id": "business_123",
                     "requests_per_minute": "1000"}
         settings.update(torque)
-        self.write("orderd.conf", "[listen]\npublic_url = %s\n[database]\nconninfo = %s\n[torque]\n%s" % (
+        form = "[listen]\npublic_url = %s\n[database]\nconninfo = %s\n[torque]\n%s"
+        self.write("orderd.conf", form % (
             HOOK, self.database.conninfo(),
             "".join("%s = %s\n" % item for item in settings.items() if item[1] is not None)))
 
@@ -168,8 +169,8 @@ class Link(Case):
 
     def test_a_refusal_is_one_line_with_field_code_and_request(self):
         _, err = self.orderd("link", "-", code=65, stdin='{"cart":{"items":[]}}')
-        self.assertEqual(err, "orderd: Invalid cart data: cart.items: At least one item is required "
-                              "(HTTP 400, CHECKOUT_001, request req_1)\n")
+        self.assertEqual(err, "orderd: Invalid cart data: cart.items: At least one item is "
+                              "required (HTTP 400, CHECKOUT_001, request req_1)\n")
 
 
 class List(Case):
@@ -289,7 +290,8 @@ class Show(Case):
         self.assertIn("Gar\u00e7on", out)
         self.api.answers = [(200, '{"success":true,"order":{"id":"order_1","\u202ex":"\u009b"}}')]
         self.assertIn(r"\u{202e}x: \u{9b}", self.orderd("show", "order_1")[0])
-        self.api.answers = [(200, '{"success":true,\n"order":{"id":"order_1","x":"\u009b\u202e\U000e0041"}}')]
+        self.api.answers = [
+            (200, '{"success":true,\n"order":{"id":"order_1","x":"\u009b\u202e\U000e0041"}}')]
         out, _ = self.orderd("show", "order_1", "--json")
         self.assertEqual(json.loads(out)["order"]["x"], "\u009b\u202e\U000e0041")
         self.api.answers = [(400, '{"error":"\\u001b[2J\u009b","code":"\u202e"}')]
@@ -370,9 +372,10 @@ class Ends(Case):
 
     def test_both_shapes_of_errors_are_read(self):
         self.api.answers = [
-            (400, '{"success":false,"error":"Bad","code":"C1","details":{"field":"f","message":"m"},'
-                  '"requestId":"r9"}'),
-            (422, '{"error":{"code":"C2","message":"Worse","details":{"field":"g","message":"n"}}}')]
+            (400, '{"success":false,"error":"Bad","code":"C1",'
+                  '"details":{"field":"f","message":"m"},"requestId":"r9"}'),
+            (422, '{"error":{"code":"C2","message":"Worse",'
+                  '"details":{"field":"g","message":"n"}}}')]
         self.fails(65, r"^orderd: Bad: f: m \(HTTP 400, C1, request r9\)$")
         self.fails(65, r"^orderd: Worse: g: n \(HTTP 422, C2\)$")
         for body in ('{"error":7}', "[]", "no JSON", "", '{"error":{}}'):
@@ -420,7 +423,8 @@ class Ends(Case):
         self.config(base_url="http://127.0.0.1:1/v1")
         self.fails(69, r"^orderd: ")
         self.config()
-        self.write("orderd.conf", "[database]\nconninfo = host=%s dbname=nowhere\n" % self.directory)
+        self.write("orderd.conf",
+                   "[database]\nconninfo = host=%s dbname=nowhere\n" % self.directory)
         self.fails(69, r"^orderd: ")
         self.assertEqual(self.api.log, [], "no call without the budget")
 

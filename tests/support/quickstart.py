@@ -213,7 +213,7 @@ def stay(orderd, database, provider):
         " --to http://%s%s" % (orderd.credentials, daemon.program(), orderd.address, http.PATH))
     say("the API       CREDENTIALS_DIRECTORY=%s %s list -c %s" % (
         orderd.credentials, daemon.program(), orderd.config_file))
-    say("its own door  curl -d '{}' http://%s/__fake/orders/ID/pay   (or complete, cancel, refund)" % (
+    say("its own door  curl -d '{}' http://%s/__fake/orders/ID/pay  (complete, cancel, refund)" % (
         provider.api.url.split("/")[2]))
     say("SQL           %s/psql '%s'" % (pg.bindir(), database.conninfo("postgres")))
     say("metrics       http://%s/metrics" % orderd.admin_address)
