@@ -49,11 +49,11 @@ class Migrate(unittest.TestCase):
 
     def test_nothing_becomes_the_schema_and_status_says_so(self):
         self.assertIn("there is no schema", self.run_verb("--status", code=FOUND))
-        self.assertIn("version 1, from 0", self.run_verb())
+        self.assertIn("version 2, from 0", self.run_verb())
         self.assertIn("up to date", self.run_verb("--status"))
         state = json.loads(self.run_verb("--status", "--json"))
         self.assertEqual((state["installed"], state["version"], state["needed"],
-                          state["functions_differ"]), (True, 1, 1, False))
+                          state["functions_differ"]), (True, 2, 2, False))
 
     def test_the_daemons_own_role_can_ask_for_the_status(self):
         self.run_verb()
@@ -76,7 +76,7 @@ class Migrate(unittest.TestCase):
         self.run_verb()
         after = dict(self.database.query("select name, applied_at from torque_internal.migration"))
         for name, at in before:
-            self.assertEqual(after[name] == at, name == "0001_orders.sql", name)
+            self.assertEqual(after[name] == at, name[:4].isdigit(), name)
 
     def test_a_dry_run_runs_nothing(self):
         self.assertIn("run 0001_orders.sql", self.run_verb("--dry-run"))
