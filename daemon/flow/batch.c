@@ -17,6 +17,7 @@ enum {
 	BATCH_MAGIC = 0x42415443,
 	BATCH_BYTES_MAX = 4 * 1024 * 1024, /* bodies of one transaction, but for a first one */
 	BATCH_REST_MS = 25,                /* before a fact that was not taken is offered again */
+	BATCH_REST_DOUBLINGS_MAX = 4,      /* while a connection is refused again and again */
 	BATCH_LOG_MS = 1000,               /* facts lost are counted between two lines */
 	BATCH_NAME_MAX = 64,
 };
@@ -58,7 +59,8 @@ struct shard {
 	struct member_list flying;  /* in the order in which they were sent */
 	struct member_list resting; /* the first to be offered again first */
 	size_t flying_count;
-	int64_t sent_us; /* valid while facts fly */
+	unsigned refusals; /* of transactions in a row, none of them for its data */
+	int64_t sent_us;   /* valid while facts fly */
 	struct ingest ingest;
 };
 
@@ -447,19 +449,44 @@ static void send_ready(void *owner)
 
 /* The transaction has ended. */
 
+static void insert_rested(struct member_list *resting, struct member *member)
+{
+	struct member *before = TAILQ_LAST(resting, member_list);
+
+	while (before && before->rested_ms > member->rested_ms) {
+		before = TAILQ_PREV(before, member_list, entry);
+	}
+	if (before) {
+		TAILQ_INSERT_AFTER(resting, before, member, entry);
+	} else {
+		TAILQ_INSERT_HEAD(resting, member, entry);
+	}
+}
+
 static void offer_again(struct shard *shard, struct member_list *members, int64_t rest_ms)
 {
 	int64_t rested_ms = clock_mono_ms() + rest_ms;
 	struct member *member;
 
-	TAILQ_FOREACH(member, members, entry)
-	{
+	while ((member = TAILQ_FIRST(members))) {
+		TAILQ_REMOVE(members, member, entry);
 		member->place = MEMBER_RESTING;
 		member->rested_ms = rested_ms;
+		insert_rested(&shard->resting, member);
 		wake_at(shard->batch, member->deadline_ms);
 	}
 	wake_at(shard->batch, rested_ms);
-	TAILQ_CONCAT(&shard->resting, members, entry);
+}
+
+/* PostgreSQL writes each refusal into its log, which may be on the disk that is full. */
+static int64_t refused_rest_ms(struct shard *shard)
+{
+	int64_t rest_ms = (int64_t)BATCH_REST_MS << shard->refusals;
+
+	if (shard->refusals < BATCH_REST_DOUBLINGS_MAX) {
+		shard->refusals++;
+	}
+	return rest_ms;
 }
 
 static void offer_at_once(struct shard *shard, struct member_list *members)
@@ -502,6 +529,7 @@ static enum batch_end take_outcomes(
 	struct member_list busy;
 	struct member *member, *next;
 
+	shard->refusals = 0;
 	metrics_add(METRIC_BATCHES_COMMITTED, 1);
 	metrics_observe(HISTOGRAM_COMMIT_SECONDS, (double)(clock_wall_us() - shard->sent_us) / 1e6);
 	if (!read_outcomes(members, result->value)) {
@@ -623,7 +651,7 @@ static void take_refusal(struct shard *shard, struct member_list *members, size_
 	case OBJECTION_SIZE:
 	case OBJECTION_PASSING:
 		part_company(members, count);
-		offer_again(shard, members, BATCH_REST_MS);
+		offer_again(shard, members, refused_rest_ms(shard));
 		break;
 	}
 	if (TAILQ_EMPTY(members)) {
