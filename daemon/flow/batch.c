@@ -40,10 +40,11 @@ struct member {
 	enum member_place place;
 	struct fact fact; /* its body is ours, behind this struct */
 	int64_t deadline_ms;
-	int64_t rested_ms;    /* valid while resting: when it is offered again */
-	size_t company_max;   /* facts of a batch that it may be part of */
-	bool excused;         /* an operator's error was met once */
-	bool each;            /* the database objected to a batch with it */
+	int64_t rested_ms;  /* valid while resting: when it is offered again */
+	size_t company_max; /* facts of a batch that it may be part of */
+	bool excused;       /* an operator's error was met once */
+	bool each;          /* the database objected to a batch with it */
+	char objection[sizeof("database_") + STORE_SQLSTATE_MAX]; /* to it alone: fact.unusable */
 	enum outcome outcome; /* valid once its transaction has committed */
 	batch_done *done;
 	void *tag;
@@ -614,6 +615,18 @@ static void offer_each(struct shard *shard, struct member_list *members)
 	offer_at_once(shard, members);
 }
 
+/* Even alone and in a subtransaction of its own it is refused, as by a constraint that is checked
+ * at the commit. Its bytes are kept without being read. */
+static void offer_as_unusable(
+	struct shard *shard, struct member_list *members, const char *sqlstate)
+{
+	struct member *member = TAILQ_FIRST(members);
+
+	snprintf(member->objection, sizeof(member->objection), "database_%s", sqlstate);
+	member->fact.unusable = member->objection;
+	offer_at_once(shard, members);
+}
+
 static void offer_halves(struct shard *shard, struct member_list *members, size_t count)
 {
 	metrics_add(METRIC_BATCHES_ISOLATED, 1);
@@ -635,6 +648,8 @@ static void take_refusal(struct shard *shard, struct member_list *members, size_
 			offer_each(shard, members);
 		} else if (count > 1) {
 			offer_halves(shard, members, count);
+		} else if (!TAILQ_FIRST(members)->fact.unusable) {
+			offer_as_unusable(shard, members, result->sqlstate);
 		}
 		break;
 	case OBJECTION_OTHER:

@@ -35,7 +35,7 @@ struct fact {
 	int64_t occurred_us;  /* valid when has_occurred */
 	int64_t received_us;  /* when the request was whole */
 	struct text body;     /* borrowed: the bytes as they came off the wire */
-	const char *unusable; /* NULL, or why it goes to quarantine: a static snake_case word */
+	const char *unusable; /* NULL, or why it goes to quarantine: a word; borrowed */
 };
 
 /* Static; "busy" never reaches a sender. */

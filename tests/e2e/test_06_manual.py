@@ -170,6 +170,18 @@ class Manual(unittest.TestCase):
                                            'log_event(LOG_INFO, a ? "yes" : "no", NULL);'})
         self.assertEqual((words, unclear), ({"planted", "yes", "no"}, ["x.c:3"]))
 
+    def test_every_reason_of_the_quarantine_is_described(self):
+        names = re.search(r"reason_names\[REASON_COUNT\] = \{(.*?)\};",
+                          read("daemon/order/event.c"), re.DOTALL).group(1)
+        code = re.findall(r'= "([a-z_]+)"', names)
+        code += re.findall(
+            r"\b(?:why :=|then|worse\(\w+,) '(bad_\w+|amount_is_text|too_many_facts)'",
+            read("sql", "ingest.sql") + read("sql", "details.sql"))
+        code += re.findall(r"'(database_)' \|\| sqlstate", read("sql", "ingest.sql"))
+        terms = re.findall(r"^\.It Li (.+)$", part(self.orderd8, ".Sh QUARANTINE"), re.MULTILINE)
+        manual = [word for term in terms for word in re.findall(r"[a-z_]+", term.split(" Ns ")[0])]
+        compare(self, "reasons", code, manual)
+
     def test_every_exit_code_is_described(self):
         numbers = {"EX_OK": 0, "EX_USAGE": 64, "EX_DATAERR": 65, "EX_UNAVAILABLE": 69,
                    "EX_SOFTWARE": 70, "EX_TEMPFAIL": 75, "EX_NOPERM": 77, "EX_CONFIG": 78,

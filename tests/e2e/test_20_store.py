@@ -178,8 +178,11 @@ class Objections(unittest.TestCase):
             probe.wait_connected()
             probe.add(*[paid("poison" if i == 40 else "o%d" % i) for i in range(64)])
             self.assertEqual(probe.wait_all().count("committed applied"), 63)
-            self.assertEqual(probe.ends[41], "lost")
+            self.assertEqual(probe.ends[41], "committed quarantined")
         self.assertEqual(self.database.value("select count(*) from torque.orders"), "63")
+        self.assertEqual(
+            self.database.query("select reason, convert_from(body, 'UTF8') from torque.quarantine"),
+            [["database_23514", paid("poison").decode()]])
 
     def test_an_operators_error_is_no_facts_fault(self):
         self.database.query("revoke execute on all functions in schema torque from orderd;"

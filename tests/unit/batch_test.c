@@ -486,12 +486,29 @@ static void check_halving(const char *sqlstate, bool each)
 			commit(0, "applied");
 		}
 	}
-	CHECK(ended == 64 && facts[5].end == BATCH_LOST && facts[4].end == BATCH_COMMITTED &&
-			facts[63].end == BATCH_COMMITTED,
-		"%s: one fact is found and lost, the 63 others are kept (%u transactions)",
-		sqlstate, transactions);
+	CHECK(ended == 64 && facts[5].end == (each ? BATCH_COMMITTED : BATCH_LOST) &&
+			facts[4].end == BATCH_COMMITTED && facts[63].end == BATCH_COMMITTED,
+		"%s: one fact is found and %s, the 63 others are kept (%u transactions)", sqlstate,
+		each ? "set aside" : "lost", transactions);
+	CHECK(!each || facts[5].outcome == OUTCOME_QUARANTINED, "%s: what was set aside is told so",
+		sqlstate);
 	CHECK(transactions <= 16 && calls(0, "ingest_each(") == each, "%s: with few transactions",
 		sqlstate);
+	batch_free(batch);
+}
+
+static void check_quarantine_refused(void)
+{
+	open_batch(1, LONG_MS);
+	connect_store(0);
+	add_facts(1);
+	turn();
+	refuse(0, "22P02");
+	refuse(0, "22P02");
+	CHECK(stores[0].running && stores[0].facts == 0 && stores[0].bodies == 1,
+		"what is refused even alone goes to quarantine, unread");
+	refuse(0, "23514");
+	CHECK(!stores[0].running && all_are(BATCH_LOST, 0), "and is lost if that is refused, too");
 	batch_free(batch);
 }
 
@@ -675,6 +692,7 @@ int main(void)
 	check_deadline();
 	check_late_commit();
 	check_isolation();
+	check_quarantine_refused();
 	check_halving("P0001", false);
 	check_halving("XX000", false);
 	check_halving("23514", true);
