@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Whatever is killed or hangs: what was answered 200 is there, once, and answers keep coming."""
 
+import contextlib
 import os
 import random
 import threading
@@ -8,7 +9,7 @@ import time
 import unittest
 from datetime import datetime, timezone
 
-from support import daemon, events, http, netbox, pg, tap, wait
+from support import daemon, events, http, netbox, pg, sign, tap, wait
 from support.load import Load
 
 ROUNDS = 20
@@ -16,6 +17,7 @@ SEED = int(os.environ.get("ORDERD_TEST_SEED", "1"))
 DEADLINE = 2.5
 SLACK = 0.7  # two busy cores, and a sender in Python
 BATCH = 64
+QUEUE_BYTES_MAX = 16 * 1024 * 1024
 
 # PostgreSQL answers COMMIT before the record of it is on disk: a crash loses what was acknowledged.
 HASTY_COMMIT = """
@@ -37,9 +39,9 @@ create trigger poison before insert on torque.order_events
     for each row when (new.order_id like 'poison%') execute function public.poison()"""
 
 
-def body_of(order_id, event="order.created"):
+def body_of(order_id, event="order.created", **data):
     order = events.Order(order_id, datetime.now(timezone.utc), random.Random(order_id))
-    return events.form1(event, order)
+    return events.form1(event, order, **data)
 
 
 class Crashes(unittest.TestCase):
@@ -159,6 +161,31 @@ class Unsure(unittest.TestCase):
             self.assertEqual(answers, [503] * 4)
             self.recovers(orderd, body)
             self.assertEqual(self.count("order_stalled"), 1)
+
+    def test_a_full_queue_sheds_at_once_what_it_cannot_keep(self):
+        large = {"cancellationReason": "x" * 1_000_000}
+        with daemon.Daemon(self.database) as orderd:
+            self.assertEqual(self.answer(orderd, body_of("order_before_3")).status, 200)
+            self.cluster.pause()
+            try:
+                with contextlib.ExitStack() as connections:
+                    for number in range(QUEUE_BYTES_MAX // 1_000_000):
+                        body = body_of("order_large_%d" % number, **large)
+                        connection = connections.enter_context(orderd.connect())
+                        connection.send(http.request_bytes(
+                            "POST", http.PATH, body, sign.torque(body, orderd.secret)))
+                    wait.until(lambda: orderd.metrics()["orderd_facts_queued"] == number + 1, 2,
+                               "the queue is full")
+                    started = time.monotonic()
+                    body = body_of("order_shed", **large)
+                    answer = orderd.deliver(body)
+                    self.assertLess(time.monotonic() - started, 1)
+                    self.assertEqual((answer.status, answer.headers["retry-after"]), (503, "1"))
+            finally:
+                self.cluster.resume()
+            self.assertEqual(orderd.metrics()["orderd_queue_refused_total"], 1)
+            self.recovers(orderd, body)
+            self.assertEqual(self.count("order_shed"), 1)
 
     def test_a_commit_whose_confirmation_is_lost_is_not_answered_200(self):
         body = body_of("order_unconfirmed")
