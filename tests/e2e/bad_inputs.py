@@ -432,8 +432,8 @@ def timestamped_rows(secret, now):
 def standard_rows(secret, now):
     def row(name, wanted, body=None, **changes):
         body = told() if body is None else body
-        at = changes.pop("at", now)
-        fields = dict(sign.standard(body, secret, at=at), **changes)
+        at, prefix = changes.pop("at", now), changes.pop("prefix", "webhook")
+        fields = dict(sign.standard(body, secret, at=at, prefix=prefix), **changes)
         return name, body, lines({key: value for key, value in fields.items() if value}), wanted
 
     def by_text(body):
@@ -450,3 +450,10 @@ def standard_rows(secret, now):
     yield row("timestamp outside the window", "401", at=now - 3600)
     for text in ("-1", "1e9", "0x10", "9" * 20):
         yield row("timestamp " + text, "401", **{"webhook-timestamp": text})
+    yield row("three svix headers", "applied", prefix="svix")
+    yield row("svix without an id", "401", prefix="svix", **{"svix-id": None})
+    yield row("the id under the other name", "401", prefix="svix",
+              **{"svix-id": None, "webhook-id": "msg_1"})
+    yield row("a wrong signature beside a right svix one", "401", prefix="svix",
+              **{"webhook-id": "msg_1", "webhook-timestamp": str(now),
+                 "webhook-signature": "v1," + "A" * 43 + "="})
