@@ -1,0 +1,100 @@
+-- What people ask the poller for. Replaced whole by every migrate.
+
+set search_path = '';
+
+create or replace function torque.resync(order_id text)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    if torque_internal.is_order_id($1) is not true then
+        raise exception 'not an order id: %', quote_nullable($1)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform torque_internal.want_lookup($1, 'operator', clock_timestamp(), clock_timestamp());
+end
+$$;
+comment on function torque.resync(text) is
+    'Has an order looked up next, and what the API says applied.';
+
+create or replace function torque.backfill_start(
+    created_from timestamptz,
+    created_to timestamptz,
+    details boolean default false,
+    now timestamptz default clock_timestamp()
+)
+returns bigint
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+    id bigint;
+begin
+    insert into torque.backfill as b (created_from, created_to, details, started_at)
+    values ($1, $2, coalesce($3, false), coalesce($4, clock_timestamp()))
+    returning b.job_id
+    into id;
+    perform torque_internal.open_root(
+        'backfill', $1, $2, null, id, coalesce($4, clock_timestamp())
+    );
+    return id;
+end
+$$;
+comment on function torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz) is
+    'Has the orders made between the two times walked through once; tells the number of the job.';
+
+create or replace function torque.backfill_resume(job_id bigint)
+returns boolean
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    update torque.backfill as b
+    set
+        state = 'running',
+        finished_at = null
+    where b.job_id = $1
+        and b.state in ('cancelled', 'incomplete');
+    if not found then
+        return exists (
+            select
+            from torque.backfill b
+            where b.job_id = $1
+                and b.state = 'running'
+        );
+    end if;
+    update torque.reconcile_window as w
+    set not_before = null
+    where w.job_id = $1
+        and w.verdict in ('incomplete', 'suspicious');
+    return true;
+end
+$$;
+comment on function torque.backfill_resume(bigint) is
+    'Goes on with a backfill where it was left; false: there is nothing to go on with.';
+
+create or replace function torque.backfill_cancel(
+    job_id bigint,
+    now timestamptz default clock_timestamp()
+)
+returns boolean
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    update torque.backfill as b
+    set
+        state = 'cancelled',
+        finished_at = coalesce($2, clock_timestamp())
+    where b.job_id = $1
+        and b.state in ('running', 'incomplete');
+    return found;
+end
+$$;
+comment on function torque.backfill_cancel(bigint, timestamptz) is
+    'Leaves a backfill where it is; false: it was not under way.';
