@@ -79,10 +79,13 @@ comment on function torque_internal.clear_alarm(text, text, timestamptz) is
     'Says that what an alarm was about is over.';
 
 -- Also the lock under which calls are planned, claimed and ended: one transaction at a time.
+-- Whoever takes a page in has it for some tenths of a second, more than the lock_timeout of
+-- sessions that must not make a webhook wait; here only statement_timeout bounds the wait.
 create function torque_internal.lock_poller()
 returns torque_internal.poller
 language sql
 volatile
+set lock_timeout = 0
 as $$
     select p
     from torque_internal.poller p
@@ -194,9 +197,12 @@ set search_path = ''
 as $$
 declare
     at constant timestamptz := coalesce($3, clock_timestamp());
-    possible_at constant timestamptz :=
-        torque_internal.call_possible_at(torque_internal.lock_poller(), $1, at);
+    p torque_internal.poller;
+    possible_at timestamptz;
 begin
+    -- Only a statement after the wait sees the calls of those who were waited for.
+    p := torque_internal.lock_poller();
+    possible_at := torque_internal.call_possible_at(p, $1, at);
     wait_ms := torque_internal.milliseconds(possible_at, at);
     if possible_at <= at then
         insert into torque_internal.api_call as c (priority, purpose, claimed_at)

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
-from support import pg, tap
+from support import pg, tap, wait
 from support.fake_torque import RollingMinute, Shop, seconds_of, stamp
 from walks import literal
 
@@ -221,6 +221,17 @@ class Rules(unittest.TestCase):
         progress = self.session.query(
             "select orders, orders_expected, state from torque.backfill_progress")
         self.assertEqual(progress, [["200", "200", "done"]])
+
+    def test_a_claim_waits_for_another_session_and_counts_its_calls(self):
+        self.poller(requests_per_minute=1)
+        self.session.query("begin; select torque.claim_call('verify', 'test')")
+        with self.database.session() as other:
+            other.query("set lock_timeout = '1ms'; set orderd.requests_per_minute = 1")
+            other.send("select call_id, wait_ms > 0 from torque.claim_call('operator', 'test')")
+            waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            wait.until(lambda: self.database.value(waits) == "1", 20, "it waits")
+            self.session.query("commit")
+            self.assertEqual(other.receive(), [[None, "t"]])
 
     def test_under_pressure_the_whole_budget_is_used_and_never_more_across_restarts(self):
         self.fill(250, status="pending")
