@@ -187,6 +187,7 @@ comment on function torque_internal.milliseconds(timestamptz, timestamptz) is
 create or replace function torque.claim_call(
     priority text,
     purpose text,
+    order_id text default null,
     now timestamptz default clock_timestamp(),
     out call_id bigint,
     out wait_ms bigint
@@ -196,7 +197,7 @@ security definer
 set search_path = ''
 as $$
 declare
-    at constant timestamptz := coalesce($3, clock_timestamp());
+    at constant timestamptz := coalesce($4, clock_timestamp());
     p torque_internal.poller;
     possible_at timestamptz;
 begin
@@ -205,16 +206,17 @@ begin
     possible_at := torque_internal.call_possible_at(p, $1, at);
     wait_ms := torque_internal.milliseconds(possible_at, at);
     if possible_at <= at then
-        insert into torque_internal.api_call as c (priority, purpose, claimed_at)
-        values ($1, $2, at)
+        insert into torque_internal.api_call as c (priority, purpose, order_id, claimed_at)
+        values ($1, $2, $3, at)
         returning c.call_id
         into claim_call.call_id;
     end if;
 end
 $$;
-comment on function torque.claim_call(text, text, timestamptz) is
+comment on function torque.claim_call(text, text, text, timestamptz) is
     'Takes a place in the API''s budget for one call; without a call_id there is none yet, and'
-    ' wait_ms says when to ask again. Tell torque.call_ended() when it is over.';
+    ' wait_ms says when to ask again. Tell torque.call_ended() when it is over; of an order_id''s'
+    ' lookup torque.reconcile_lookup() or torque.reconcile_failed().';
 
 -- What an answer's head says about the API's patience with us.
 create function torque_internal.end_call(

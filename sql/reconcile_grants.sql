@@ -4,7 +4,7 @@ set search_path = '';
 
 grant execute
     on function
-        torque.claim_call(text, text, timestamptz),
+        torque.claim_call(text, text, text, timestamptz),
         torque.call_ended(bigint, timestamptz, integer, integer, timestamptz, integer),
         torque.reconcile_next(timestamptz),
         torque.reconcile_page(
