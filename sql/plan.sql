@@ -243,13 +243,16 @@ comment on function torque_internal.plan_verify(torque_internal.poller, timestam
     'Plans lookups of orders whose facts ask for one.';
 
 -- Open orders that no sweep covers are asked for by their age, ever less often, each at a moment
--- of its own.
+-- of its own; and once when the checkout session is just over, unless a sweep has covered them
+-- since then.
 create function torque_internal.plan_silence(at timestamptz)
 returns void
 language plpgsql
 as $$
 declare
     history constant interval := torque_internal.seconds('history');
+    -- For the API to make up its mind.
+    expiry_margin constant interval := '30 seconds';
     covered_since constant timestamptz := at - (
         select greatest(
             3 * torque_internal.seconds('open_every'),
@@ -274,25 +277,31 @@ begin
     end if;
     perform torque_internal.want_lookup(o.order_id, 'silence', at, at)
     from torque.orders o
+    left join torque_internal.checkout_session s
+        on s.session_id = o.session_id
+            and s.expires_at + expiry_margin between o.newest_as_of and at
     where o.is_open
         and coalesce(o.created_at, o.first_seen_at) > at - history
-        and exists (
-            select
-            from unnest(ages) as a(age)
-            cross join lateral (
-                select coalesce(o.created_at, o.first_seen_at)
-                    + a.age * (0.9 + abs(hashtext(o.order_id || a.age::text)) % 1000 / 5000.0)
-                    as due_at
-            ) as d
-            where d.due_at <= at
-                and d.due_at > o.newest_as_of
+        and (
+            s.session_id is not null
+            or exists (
+                select
+                from unnest(ages) as a(age)
+                cross join lateral (
+                    select coalesce(o.created_at, o.first_seen_at)
+                        + a.age * (0.9 + abs(hashtext(o.order_id || a.age::text)) % 1000 / 5000.0)
+                        as due_at
+                ) as d
+                where d.due_at <= at
+                    and d.due_at > o.newest_as_of
+            )
         )
         and not exists (
             select
             from torque.reconcile_window w
             where w.verdict = 'verified'
                 and w.as_of > covered_since
-                and w.as_of > o.newest_as_of
+                and w.as_of > greatest(o.newest_as_of, s.expires_at + expiry_margin)
                 and o.created_at >= w.created_from
                 and o.created_at < w.created_to
                 and (w.status is null or w.status = o.status)
@@ -380,6 +389,8 @@ declare
 begin
     delete from torque_internal.api_call c
     where c.claimed_at < forgotten;
+    delete from torque_internal.checkout_session s
+    where s.expires_at < at - interval '7 days';
     update torque_internal.poller as p
     set
         tidied_at = at,

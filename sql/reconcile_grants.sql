@@ -17,6 +17,7 @@ grant execute
             bigint, timestamptz, timestamptz, text, integer, integer, integer, timestamptz, text
         ),
         torque.resync(text),
+        torque.link_made(json),
         torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz),
         torque.backfill_resume(bigint),
         torque.backfill_cancel(bigint, timestamptz)

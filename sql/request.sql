@@ -19,6 +19,36 @@ $$;
 comment on function torque.resync(text) is
     'Has an order looked up next, and what the API says applied.';
 
+-- The API says when a checkout session is over. What it does not say, or not as a time, is not
+-- known here, and that is no fault.
+create or replace function torque.link_made(answer json)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    insert into torque_internal.checkout_session as s (session_id, expires_at)
+    select a.session_id, a.expires_at
+    from (
+        select
+            case
+                when json_typeof($1 -> 'sessionId') = 'string' then $1 ->> 'sessionId'
+            end as session_id,
+            case
+                when json_typeof($1 -> 'expiresAt') = 'string' then
+                    torque_internal.stamp($1 ->> 'expiresAt')
+            end as expires_at
+    ) as a
+    where a.session_id is not null
+        and a.expires_at is not null
+    on conflict (session_id) do update
+    set expires_at = excluded.expires_at;
+end
+$$;
+comment on function torque.link_made(json) is
+    'Notes from an answer of generate-link when the checkout session is over.';
+
 create or replace function torque.backfill_start(
     created_from timestamptz,
     created_to timestamptz,

@@ -126,6 +126,25 @@ class Link(Case):
         self.assertEqual(err, "")
         self.assertEqual(self.targets(), ["/v1/checkout/generate-link"])
 
+    def test_when_the_session_expires_is_kept_for_the_poller(self):
+        out, _ = self.orderd("link", "-", stdin=json.dumps(CART))
+        kept = self.database.query(
+            "select session_id, expires_at = '%s' from torque_internal.checkout_session"
+            % out.split("expiresAt: ")[1].strip())
+        self.assertEqual(kept, [["session_order_000001", "t"]])
+
+    def test_an_answer_without_an_expiry_is_a_link_too(self):
+        self.api.answers = [(200, '{"success":true,"checkoutUrl":"https://x/","expiresAt":"1h"}')]
+        out, err = self.orderd("link", "-", stdin=json.dumps(CART))
+        self.assertIn("checkoutUrl: https://x/\n", out)
+        self.assertEqual(err, "")
+
+    def test_a_link_is_printed_whatever_becomes_of_the_note(self):
+        self.database.query("alter table torque_internal.checkout_session rename to elsewhere")
+        out, err = self.orderd("link", "-", stdin=json.dumps(CART))
+        self.assertIn("checkoutUrl: https://checkout.torque.fi/session/order_000001\n", out)
+        self.assertIn("the link is good all the same", err)
+
     def test_json_is_the_answer_of_the_API(self):
         answer = self.json("link", self.write("cart.json", json.dumps(CART)))
         self.assertEqual(answer["success"], True)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the poller makes of refusals, disappearances, requests of people, and of its own death."""
 
+import json
 import random
 import sys
 import unittest
@@ -185,6 +186,75 @@ class Rules(unittest.TestCase):
         poller.run(5)
         self.assertEqual(self.status("order_0000"), "refunded")
         self.assertEqual([c[1] for c in poller.calls][-1], "operator")
+
+    def wants(self, order_id, poller):
+        self.session.query(
+            "insert into torque_internal.lookup (order_id, priority, due_at, wanted_at)"
+            " values (%s, 'verify', %s, %s)" % (literal(order_id), poller.time(), poller.time()))
+
+    def link_made(self, answer):
+        self.session.query("select torque.link_made(%s)" % literal(json.dumps(answer)))
+
+    def test_an_open_order_is_looked_up_once_when_its_checkout_session_is_over(self):
+        poller = self.poller().quiet()
+        self.session.query(
+            "update torque_internal.sweep set next_at = started_at where kind = 'silence'")
+        for order_id in ("order_open", "order_done", "order_without"):
+            self.shop.add(order_id, START)
+            self.wants(order_id, poller)
+        poller.run(10)
+        for order_id in ("order_open", "order_done"):
+            self.link_made({"sessionId": "session_" + order_id, "expiresAt": stamp(START + 1800)})
+        poller.run(1200)
+        self.shop.move("order_done", "completed", poller.now)
+        self.wants("order_done", poller)
+        poller.run(60)
+        poller.calls.clear()
+        poller.run(900)
+        self.assertEqual([(priority, action) for _, priority, action, _ in poller.calls],
+                         [("silence", "lookup")])
+        self.assertGreater(poller.calls[0][0], START + 1800)
+        self.assertLess(poller.calls[0][0], START + 1800 + 120)
+        self.assertEqual(self.sessions(), ["session_order_done", "session_order_open"])
+        poller.now += 8 * DAY
+        poller.run(10)
+        self.assertEqual(self.sessions(), [])
+
+    def sessions(self):
+        return [row[0] for row in self.session.query(
+            "select session_id from torque_internal.checkout_session order by 1")]
+
+    def test_a_sweep_since_then_tells_as_much_as_the_lookup(self):
+        self.shop.add("order_open", START - 3600)
+        poller = self.poller().quiet()
+        self.wants("order_open", poller)
+        self.session.query(
+            "update torque_internal.sweep set next_at = started_at"
+            " where (kind, status) in (('silence', ''), ('open', 'pending'))")
+        poller.run(1200)
+        silent = [call for call in poller.calls if call[1] == "silence"]
+        sweep = self.session.value("select extract(epoch from max(as_of)) from"
+                                   " torque.reconcile_window where verdict = 'verified'")
+        self.link_made({"sessionId": "session_order_open", "expiresAt": stamp(float(sweep) - 60)})
+        poller.run(120)
+        self.assertEqual([call for call in poller.calls if call[1] == "silence"], silent)
+        poller.calls.clear()
+        self.assertTrue(poller.run_until(lambda: poller.calls, 100))
+        self.link_made({"sessionId": "session_order_open", "expiresAt": stamp(poller.now - 20)})
+        poller.run(100)
+        self.assertEqual([call[1] for call in poller.calls], ["open", "silence"])
+
+    def test_an_answer_that_does_not_say_when_a_session_is_over_is_no_fault(self):
+        for answer in ({}, [], 7, {"sessionId": "s"}, {"expiresAt": stamp(START)},
+                       {"sessionId": 7, "expiresAt": stamp(START)},
+                       {"sessionId": "s", "expiresAt": 1700000000},
+                       {"sessionId": "s", "expiresAt": "soon"},
+                       {"sessionId": "s", "expiresAt": "infinity"}):
+            self.link_made(answer)
+        self.assertEqual(self.sessions(), [])
+        self.link_made({"sessionId": "s", "expiresAt": stamp(START)})
+        self.link_made({"sessionId": "s", "expiresAt": stamp(START + 1)})
+        self.assertEqual(self.sessions(), ["s"])
 
     def test_webhooks_silent_is_raised_when_polls_keep_finding_what_webhooks_should_tell(self):
         self.fill(40, status="pending")
