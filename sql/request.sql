@@ -49,6 +49,9 @@ $$;
 comment on function torque.link_made(json) is
     'Notes from an answer of generate-link when the checkout session is over.';
 
+-- Times outside of those that a request can be made of are taken for the nearest that can; nobody
+-- made orders before. Asked for again while it runs, by a client that lost its connection and does
+-- not know whether it was heard, a job is not started twice.
 create or replace function torque.backfill_start(
     created_from timestamptz,
     created_to timestamptz,
@@ -61,20 +64,38 @@ security definer
 set search_path = ''
 as $$
 declare
+    at constant timestamptz := coalesce($4, clock_timestamp());
+    since constant timestamptz := greatest($1, '2000-01-02T00:00:00Z');
+    until constant timestamptz := least($2, '2100-01-01T00:00:00Z');
+    with_details constant boolean := coalesce($3, false);
     id bigint;
 begin
+    if ($1 < $2 and since < until) is not true then
+        raise exception 'no time to walk through: from % to %', $1, $2
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform torque_internal.lock_poller();
+    select b.job_id
+    into id
+    from torque.backfill b
+    where b.created_from = since
+        and b.created_to = until
+        and b.details = with_details
+        and b.state = 'running';
+    if found then
+        return id;
+    end if;
     insert into torque.backfill as b (created_from, created_to, details, started_at)
-    values ($1, $2, coalesce($3, false), coalesce($4, clock_timestamp()))
+    values (since, until, with_details, at)
     returning b.job_id
     into id;
-    perform torque_internal.open_root(
-        'backfill', $1, $2, null, id, coalesce($4, clock_timestamp())
-    );
+    perform torque_internal.open_root('backfill', since, until, null, id, at);
     return id;
 end
 $$;
 comment on function torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz) is
-    'Has the orders made between the two times walked through once; tells the number of the job.';
+    'Has the orders made between the two times walked through once; tells the number of the job, of'
+    ' the one that runs when it was asked for already.';
 
 create or replace function torque.backfill_resume(job_id bigint)
 returns boolean

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
-from support import pg, tap, wait
+from support import pg, pgwire, tap, wait
 from support.fake_torque import RollingMinute, Shop, seconds_of, stamp
 from walks import literal
 
@@ -291,6 +291,46 @@ class Rules(unittest.TestCase):
         progress = self.session.query(
             "select orders, orders_expected, state from torque.backfill_progress")
         self.assertEqual(progress, [["200", "200", "done"]])
+
+    def test_a_backfill_from_any_time_to_any_time_ends_verified(self):
+        self.fill(30)
+        poller = self.poller(**UNHURRIED).quiet()
+        for dates in ("exact", "day"):
+            self.shop.dates = "inclusive" if dates == "exact" else "day"
+            for since, until in (("0001-01-01Z", "now"), ("-infinity", "infinity"),
+                                 ("1999-12-31Z", "2000-01-03Z"), ("2023-01-01Z", "9999-01-01Z")):
+                with self.subTest((dates, since, until)):
+                    self.assertEqual(self.backfill(poller, since, until), "done")
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+
+    def backfill(self, poller, since, until):
+        job = self.session.value("select torque.backfill_start(%s, %s, false, %s)" % (
+            literal(since), poller.time() if until == "now" else literal(until), poller.time()))
+        self.assertTrue(poller.run_until(lambda: poller.job_state(job) != "running", 300))
+        return poller.job_state(job)
+
+    def test_a_backfill_of_no_time_is_refused(self):
+        for since, until in (("'2024-01-02'", "'2024-01-01'"), ("'2024-01-01'", "'2024-01-01'"),
+                             ("'1990-01-01'", "'1999-01-01'"), ("'2101-01-01'", "'2102-01-01'"),
+                             ("null", "now()"), ("now()", "null")):
+            with self.subTest((since, until)), self.assertRaises(pgwire.DatabaseError) as refused:
+                self.session.query("select torque.backfill_start(%s, %s)" % (since, until))
+            self.assertEqual(refused.exception.sqlstate, "22023")
+            self.assertIn("no time to walk through", refused.exception.message)
+
+    def test_a_backfill_asked_for_again_while_it_runs_is_the_same_job(self):
+        start = "select torque.backfill_start('1990-01-01Z', '2024-02-01Z'%s)"
+        self.session.query("begin")
+        first = self.session.value(start % "")
+        with self.database.session() as other:
+            other.send(start % ", false")
+            waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            wait.until(lambda: self.database.value(waits) == "1", 20, "it waits")
+            self.session.query("commit")
+            self.assertEqual(other.receive(), [[first]])
+        self.assertNotEqual(self.session.value(start % ", true"), first)
+        self.session.query("select torque.backfill_cancel(%s)" % first)
+        self.assertNotEqual(self.session.value(start % ""), first)
 
     def test_a_claim_waits_for_another_session_and_counts_its_calls(self):
         self.poller(requests_per_minute=1)
