@@ -17,7 +17,9 @@ $$;
 comment on function torque_internal.page_size(torque_internal.poller) is
     'How many rows a page can have.';
 
--- Whole days where the API rounds to them: half a day more on each side then.
+-- From the first to the last microsecond of seconds, so that an API that looks at no more than
+-- seconds counts the same orders as one that looks closer. Whole days where the API rounds to them:
+-- half a day more on each side then.
 create function torque_internal.asked_from(w torque.reconcile_window, p torque_internal.poller)
 returns timestamptz
 language sql
@@ -25,7 +27,7 @@ stable
 as $$
     select case
         when p.coarse_dates_at is null then
-            w.created_from - interval '2 seconds'
+            date_trunc('second', w.created_from) - interval '2 seconds'
         else
             date_trunc('day', w.created_from, 'UTC') - interval '12 hours'
     end
@@ -40,7 +42,7 @@ stable
 as $$
     select case
         when p.coarse_dates_at is null then
-            w.created_to + interval '2 seconds'
+            date_trunc('second', w.created_to) + interval '2.999999 seconds'
         else
             date_trunc('day', w.created_to, 'UTC') + interval '36 hours'
     end
