@@ -98,6 +98,7 @@ declare
     c torque_internal.api_call;
     p torque_internal.poller;
     w torque.reconcile_window;
+    listed torque_internal.listed_order[];
     seen torque_internal.page;
     busy integer;
 begin
@@ -120,9 +121,12 @@ begin
     set clock_offset = ahead
     where t.clock_offset <> ahead;
 
-    seen := torque_internal.read_page(page, w);
-    busy := torque_internal.take_rows(page, w, as_of, at);
-    p := torque_internal.lock_poller();
+    listed := array(select r from torque_internal.rows_of(page) as r);
+    seen := torque_internal.read_page(page, listed, w);
+    busy := torque_internal.take_rows(listed, w, as_of, at);
+    select t.*
+    into p
+    from torque_internal.poller t;
     if torque_internal.learn_manners(p, w, seen, c, at) then
         delete from torque.reconcile_window t
         where t.parent_id = w.root_id;
@@ -138,8 +142,12 @@ begin
     elsif busy > 0 then
         return torque_internal.log_call($1, 'busy');
     end if;
-    p := torque_internal.lock_poller();
-    return torque_internal.log_call($1, torque_internal.judge_page(w, p, seen, c, page, as_of, at));
+    select t.*
+    into p
+    from torque_internal.poller t;
+    return torque_internal.log_call(
+        $1, torque_internal.judge_page(w, p, seen, c, listed, as_of, at)
+    );
 end
 $$;
 comment on function torque.reconcile_page(

@@ -83,13 +83,18 @@ comment on function torque_internal.clear_alarm(text, text, timestamptz) is
 -- sessions that must not make a webhook wait; here only statement_timeout bounds the wait.
 create function torque_internal.lock_poller()
 returns torque_internal.poller
-language sql
-volatile
+language plpgsql
 set lock_timeout = 0
 as $$
-    select p
-    from torque_internal.poller p
-    for update
+declare
+    p torque_internal.poller;
+begin
+    select t.*
+    into p
+    from torque_internal.poller t
+    for update;
+    return p;
+end
 $$;
 comment on function torque_internal.lock_poller() is
     'Locks the poller''s state for this transaction, and tells it.';
@@ -112,7 +117,7 @@ comment on function torque_internal.allowance(torque_internal.poller, timestampt
 create function torque_internal.free_again(claimed_at timestamptz, answered_at timestamptz)
 returns timestamptz
 language sql
-immutable
+stable
 as $$
     select coalesce(answered_at, claimed_at + interval '30 seconds') + interval '60 seconds'
 $$;

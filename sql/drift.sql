@@ -53,8 +53,9 @@ comment on function torque_internal.ingest_patiently(
     'torque.ingest_polled() for one source and time, again for those that were busy.';
 
 -- The fields in which rows of a list differ from the orders here. A difference that a lookup has
--- looked into and left is not told again; one in status, which may come and go, thrice.
-create function torque_internal.differences(answer json)
+-- looked into and left is not told again; one in status, which may come and go, thrice. Planning it
+-- takes longer than a short list, and for a short list it would be planned anew each time.
+create function torque_internal.differences(listed torque_internal.listed_order[])
 returns table (
     order_id text,
     fields text[],
@@ -65,16 +66,17 @@ returns table (
 )
 language plpgsql
 stable
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     repeats_max constant integer := 3;
 begin
     return query
-    with listed as materialized (
+    with known as materialized (
         select distinct on (r.order_id)
             r.*,
             torque_internal.status_of(r.status) as known_status
-        from torque_internal.rows_of(answer) as r
+        from unnest(listed) as r
         where r.order_id is not null
         order by
             r.order_id,
@@ -115,7 +117,7 @@ begin
             ] as api_says,
             o.last_confirmed_at,
             o.newest_as_of
-        from listed r
+        from known r
         -- One search each, however many orders there are.
         left join lateral (
             select t.*
@@ -155,7 +157,7 @@ begin
         );
 end
 $$;
-comment on function torque_internal.differences(json) is
+comment on function torque_internal.differences(torque_internal.listed_order[]) is
     'Which rows of a list differ from the orders here, and in what.';
 
 create function torque_internal.note_drift(
@@ -216,7 +218,7 @@ comment on type torque_internal.difference is
 -- What still differs when the rows are in is looked up. Orders that were there before anybody
 -- polled are no webhook's omission.
 create function torque_internal.take_rows(
-    answer json,
+    listed torque_internal.listed_order[],
     w torque.reconcile_window,
     as_of timestamptz,
     answered timestamptz
@@ -240,7 +242,7 @@ begin
         order by f.order_id
     )
     into found
-    from torque_internal.differences(answer) as f;
+    from torque_internal.differences(listed) as f;
     if found is null then
         return 0;
     end if;
@@ -251,7 +253,13 @@ begin
     from unnest(found) as f;
     select coalesce(jsonb_object_agg(f.order_id, to_jsonb(f.fields)), '{}')
     into still
-    from torque_internal.differences(answer) as f;
+    from torque_internal.differences(
+        array(
+            select r
+            from unnest(listed) as r
+            where r.order_id in (select f.order_id from unnest(found) as f)
+        )
+    ) as f;
 
     for n in 1..cardinality(found) loop
         continue when outcomes[n] in ('busy', 'quarantined');
@@ -286,7 +294,7 @@ begin
 end
 $$;
 comment on function torque_internal.take_rows(
-    json, torque.reconcile_window, timestamptz, timestamptz
+    torque_internal.listed_order[], torque.reconcile_window, timestamptz, timestamptz
 ) is
     'Takes in the rows of a list that differ; tells how many orders another session still has.';
 

@@ -9,7 +9,7 @@ create function torque_internal.judge_paged(
     w torque.reconcile_window,
     p torque_internal.poller,
     seen torque_internal.page,
-    answer json,
+    listed torque_internal.listed_order[],
     as_of timestamptz,
     at timestamptz
 )
@@ -49,7 +49,7 @@ begin
         w.window_id,
         r.order_id,
         bool_or(coalesce(r.created_at >= w.created_from and r.created_at < w.created_to, false))
-    from torque_internal.rows_of(answer) as r
+    from unnest(listed) as r
     group by r.order_id
     on conflict do nothing;
     get diagnostics news = row_count;
@@ -85,8 +85,8 @@ begin
 end
 $$;
 comment on function torque_internal.judge_paged(
-    torque.reconcile_window, torque_internal.poller, torque_internal.page, json, timestamptz,
-    timestamptz
+    torque.reconcile_window, torque_internal.poller, torque_internal.page,
+    torque_internal.listed_order[], timestamptz, timestamptz
 ) is
     'Judges a page of a window that is read page by page.';
 
@@ -95,7 +95,7 @@ create function torque_internal.judge_page(
     p torque_internal.poller,
     seen torque_internal.page,
     of_call torque_internal.api_call,
-    answer json,
+    listed torque_internal.listed_order[],
     as_of timestamptz,
     at timestamptz
 )
@@ -122,7 +122,7 @@ begin
     elsif seen.total < distinct_ids then
         return torque_internal.contradict(w, 'total_too_low', at);
     elsif w.page_offset is not null then
-        return torque_internal.judge_paged(w, p, seen, answer, as_of, at);
+        return torque_internal.judge_paged(w, p, seen, listed, as_of, at);
     elsif seen.total > distinct_ids and distinct_ids < size then
         if seen.has_more and seen.page_limit = distinct_ids then
             update torque_internal.poller
@@ -186,11 +186,11 @@ begin
     update torque.reconcile_window as t
     set page_offset = 0
     where t.window_id = w.window_id;
-    return torque_internal.judge_paged(w, p, seen, answer, as_of, at);
+    return torque_internal.judge_paged(w, p, seen, listed, as_of, at);
 end
 $$;
 comment on function torque_internal.judge_page(
     torque.reconcile_window, torque_internal.poller, torque_internal.page,
-    torque_internal.api_call, json, timestamptz, timestamptz
+    torque_internal.api_call, torque_internal.listed_order[], timestamptz, timestamptz
 ) is
     'What an answer proves about its window, in a word.';

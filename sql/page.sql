@@ -121,8 +121,7 @@ $$;
 comment on function torque_internal.count_in(json, text) is
     'A count of the pagination; null when it is none.';
 
-create function torque_internal.rows_of(answer json)
-returns table (
+create type torque_internal.listed_order as (
     n bigint,
     order_id text,
     status text,
@@ -132,7 +131,12 @@ returns table (
     item_count bigint,
     email text,
     doc json
-)
+);
+comment on type torque_internal.listed_order is
+    'A row of a list, its n-th; order_id null: not to be used.';
+
+create function torque_internal.rows_of(answer json)
+returns setof torque_internal.listed_order
 language sql
 stable
 as $$
@@ -161,14 +165,21 @@ as $$
     ) as d
 $$;
 comment on function torque_internal.rows_of(json) is
-    'The rows of an answer of list-orders; order_id null: not to be used.';
+    'The rows of an answer of list-orders.';
 
-create function torque_internal.read_page(answer json, w torque.reconcile_window)
+create function torque_internal.read_page(
+    answer json,
+    listed torque_internal.listed_order[],
+    w torque.reconcile_window
+)
 returns torque_internal.page
-language sql
+language plpgsql
 stable
 as $$
-    select row(
+declare
+    seen torque_internal.page;
+begin
+    select
         torque_internal.count_in(answer, 'total'),
         answer -> 'pagination' ->> 'hasMore' = 'true',
         torque_internal.count_in(answer, 'limit'),
@@ -195,7 +206,7 @@ as $$
             ),
             false
         )
-    )::torque_internal.page
+    into seen
     from (
         select
             r.n,
@@ -203,8 +214,12 @@ as $$
             r.status,
             r.created_at,
             coalesce(lag(r.created_at) over (order by r.n), r.created_at) as before
-        from torque_internal.rows_of(answer) as r
-    ) as r
+        from unnest(listed) as r
+    ) as r;
+    return seen;
+end
 $$;
-comment on function torque_internal.read_page(json, torque.reconcile_window) is
+comment on function torque_internal.read_page(
+    json, torque_internal.listed_order[], torque.reconcile_window
+) is
     'What an answer of list-orders says about the window it was asked for.';

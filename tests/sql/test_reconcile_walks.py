@@ -75,12 +75,15 @@ class Judge:
 
     def __init__(self, poller, session, shop):
         self.poller, self.session, self.shop = poller, session, shop
-        self.missed, self.false, self.certificates = 0, [], 0
+        self.false, self.certificates, self.looked = [], 0, 0
         self.visible = {}  # order -> since when it is listed; absent: always
         self.judged = set()
 
     def look(self):
-        if not self.poller.calls or self.poller.calls[-1][3] != "verified":
+        if self.looked == len(self.poller.calls):
+            return
+        self.looked = len(self.poller.calls)
+        if self.poller.calls[-1][3] != "verified":
             return
         newest = "verified_at = (select max(verified_at) from torque.reconcile_window)"
         for since, until, status, as_of, _, number in walks.verified(self.session, newest):
@@ -164,6 +167,7 @@ def faulty_walks(session, shop, place, tally, label):
         session.query("begin")
         # A fortnight later: nobody asks for details of orders so old.
         poller = walks.Poller(session, shop, NOW + 14 * DAY, page_size=10, **UNHURRIED).quiet()
+        poller.wait_min = 5
         poller.fault = lambda plan, number: fault if number == place else None
         state, judge = walk(poller, session, shop, NOW - 5 * DAY, NOW + 1, looked_from=place)
         reached = len(poller.calls) > place
@@ -234,6 +238,7 @@ def drifting_walk(session, rng, manners, tally, label):
     shop = drifting_shop(rng, *manners, clumps)
     session.query("begin")
     poller = walks.Poller(session, shop, NOW + 14 * DAY, page_size=10, **UNHURRIED).quiet()
+    poller.wait_min = 5
     judge = Judge(poller, session, shop)
     poller.before = lambda now: shop.drift(judge, now)
     state, _ = walk(poller, session, shop, NOW - 5 * DAY, NOW + 1, judge=judge)

@@ -60,6 +60,7 @@ class Poller:
         self.list = lambda query, fault: shop.list(query, fault)
         self.calls = []  # (time, priority, action, verdict)
         self.is_idle = False
+        self.wait_min = 0.0  # seconds; sleeping longer than asked saves plans with nothing in them
         self.blocked_until = 0.0
         self.set(page_size=page_size, **settings)
 
@@ -89,7 +90,7 @@ class Poller:
         plan = Plan(*row)
         self.is_idle = plan.action not in ("list", "lookup")
         if self.is_idle:
-            self.now += int(plan.wait_ms) / 1000
+            self.now += max(int(plan.wait_ms) / 1000, self.wait_min)
             self.before(self.now)
             return None
         fault = self.fault(plan, len(self.calls))
