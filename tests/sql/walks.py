@@ -6,6 +6,7 @@ its own, so that thousands of walks and whole days fit into seconds.
     poller.run_until(lambda: poller.job_state(job) == "done")
 """
 
+import copy
 import json
 from typing import NamedTuple
 
@@ -63,6 +64,12 @@ class Poller:
         self.wait_min = 0.0  # seconds; sleeping longer than asked saves plans with nothing in them
         self.blocked_until = 0.0
         self.set(page_size=page_size, **settings)
+
+    def copy(self):
+        """Goes on by itself from where this one is."""
+        other = copy.copy(self)
+        other.calls = list(self.calls)
+        return other
 
     def quiet(self):
         """Only what is asked for: no sweep of its own accord."""
