@@ -79,14 +79,22 @@ comment on function torque_internal.clear_alarm(text, text, timestamptz) is
     'Says that what an alarm was about is over.';
 
 -- Also the lock under which calls are planned, claimed and ended: one transaction at a time.
+-- Whoever takes a page in has it for some tenths of a second, more than the lock_timeout of
+-- sessions that must not make a webhook wait; here only statement_timeout bounds the wait.
 create function torque_internal.lock_poller()
 returns torque_internal.poller
-language sql
-volatile
+language plpgsql
+set lock_timeout = 0
 as $$
-    select p
-    from torque_internal.poller p
-    for update
+declare
+    p torque_internal.poller;
+begin
+    select t.*
+    into p
+    from torque_internal.poller t
+    for update;
+    return p;
+end
 $$;
 comment on function torque_internal.lock_poller() is
     'Locks the poller''s state for this transaction, and tells it.';
@@ -109,7 +117,7 @@ comment on function torque_internal.allowance(torque_internal.poller, timestampt
 create function torque_internal.free_again(claimed_at timestamptz, answered_at timestamptz)
 returns timestamptz
 language sql
-immutable
+stable
 as $$
     select coalesce(answered_at, claimed_at + interval '30 seconds') + interval '60 seconds'
 $$;
@@ -184,6 +192,7 @@ comment on function torque_internal.milliseconds(timestamptz, timestamptz) is
 create or replace function torque.claim_call(
     priority text,
     purpose text,
+    order_id text default null,
     now timestamptz default clock_timestamp(),
     out call_id bigint,
     out wait_ms bigint
@@ -193,22 +202,26 @@ security definer
 set search_path = ''
 as $$
 declare
-    at constant timestamptz := coalesce($3, clock_timestamp());
-    possible_at constant timestamptz :=
-        torque_internal.call_possible_at(torque_internal.lock_poller(), $1, at);
+    at constant timestamptz := coalesce($4, clock_timestamp());
+    p torque_internal.poller;
+    possible_at timestamptz;
 begin
+    -- Only a statement after the wait sees the calls of those who were waited for.
+    p := torque_internal.lock_poller();
+    possible_at := torque_internal.call_possible_at(p, $1, at);
     wait_ms := torque_internal.milliseconds(possible_at, at);
     if possible_at <= at then
-        insert into torque_internal.api_call as c (priority, purpose, claimed_at)
-        values ($1, $2, at)
+        insert into torque_internal.api_call as c (priority, purpose, order_id, claimed_at)
+        values ($1, $2, $3, at)
         returning c.call_id
         into claim_call.call_id;
     end if;
 end
 $$;
-comment on function torque.claim_call(text, text, timestamptz) is
+comment on function torque.claim_call(text, text, text, timestamptz) is
     'Takes a place in the API''s budget for one call; without a call_id there is none yet, and'
-    ' wait_ms says when to ask again. Tell torque.call_ended() when it is over.';
+    ' wait_ms says when to ask again. Tell torque.call_ended() when it is over; of an order_id''s'
+    ' lookup torque.reconcile_lookup() or torque.reconcile_failed().';
 
 -- What an answer's head says about the API's patience with us.
 create function torque_internal.end_call(

@@ -201,7 +201,7 @@ $$;
 comment on function torque_internal.stamp_rare(text) is
     'stamp() for the forms that are seldom met.';
 
--- The common form, in UTC and without a fraction, is looked at with arithmetic: a regular
+-- The common forms, in UTC and with microseconds at most, are looked at with arithmetic: a regular
 -- expression that knows its places costs as much as all other fields of a payload.
 create function torque_internal.stamp(word text)
 returns timestamptz
@@ -216,10 +216,12 @@ begin
     if word is null then
         return null;
     end if;
-    if word like '20__-__-__T__:__:__Z' then
-        digits := translate(word, '-T:Z', '');
-        if length(digits) = 14 and digits !~ '[^0-9]' then
-            n := digits::bigint;
+    if word like '20__-__-__T__:__:__Z'
+        or word like '20__-__-__T__:__:__._%Z' and length(word) <= 27
+    then
+        digits := translate(word, '-T:.Z', '');
+        if length(digits) = greatest(14, length(word) - 7) and digits !~ '[^0-9]' then
+            n := left(digits, 14)::bigint;
             if n / 1000000 % 100 between 1 and 28
                 and n / 100000000 % 100 between 1 and 12
                 and n / 10000 % 100 < 24

@@ -4,7 +4,7 @@ set search_path = '';
 
 grant execute
     on function
-        torque.claim_call(text, text, timestamptz),
+        torque.claim_call(text, text, text, timestamptz),
         torque.call_ended(bigint, timestamptz, integer, integer, timestamptz, integer),
         torque.reconcile_next(timestamptz),
         torque.reconcile_page(
@@ -17,6 +17,7 @@ grant execute
             bigint, timestamptz, timestamptz, text, integer, integer, integer, timestamptz, text
         ),
         torque.resync(text),
+        torque.link_made(json),
         torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz),
         torque.backfill_resume(bigint),
         torque.backfill_cancel(bigint, timestamptz)

@@ -18,10 +18,16 @@ enum {
 	ASK_SAID_MS = 2000,      /* a wait that a person at a terminal would wonder about */
 };
 
-#define CLAIM_CALL "select call_id, wait_ms from torque.claim_call('operator', $1::text)"
+#define CLAIM_CALL "select call_id, wait_ms from torque.claim_call('operator', $1::text, $2::text)"
 #define CALL_ENDED                                                                                 \
 	"select torque.call_ended($1::bigint, $2::timestamptz, $3::integer, $4::integer, "         \
 	"$5::timestamptz, $6::integer)"
+#define LOOKUP                                                                                     \
+	"select torque.reconcile_lookup($1::bigint, $2::timestamptz, $3::timestamptz, "            \
+	"$4::timestamptz, $5::integer, $6::timestamptz, $7::json)"
+#define FAILED                                                                                     \
+	"select torque.reconcile_failed($1::bigint, $2::timestamptz, $3::timestamptz, $4::text, "  \
+	"$5::integer, $6::integer, $7::integer, $8::timestamptz, $9::text)"
 
 static const char settings[] = "select set_config('search_path', '', false),"
 			       " set_config('timezone', 'UTC', false),"
@@ -32,8 +38,9 @@ struct ask {
 	struct torque *torque;
 	struct pgsync *session;
 	struct loop_timer *waiting;
-	struct torque_answer answer; /* of the last call */
-	char *body;                  /* its body; NULL: none */
+	char call_id[ASK_NUMBER_MAX]; /* of the last call, as are the next two */
+	struct torque_answer answer;
+	char *body; /* its body, with a NUL; NULL: none */
 };
 
 /* Setting up. */
@@ -153,20 +160,20 @@ static void wait_for(struct ask *ask, int64_t wait_ms)
 	loop_run(ask->loop);
 }
 
-/* "" in call_id: not yet, *ret_wait_ms says when. */
+/* "" in ask->call_id: not yet, *ret_wait_ms says when. */
 static bool try_claim(
-	struct ask *ask, const char *purpose, char call_id[ASK_NUMBER_MAX], int64_t *ret_wait_ms)
+	struct ask *ask, const char *purpose, const char *order_id, int64_t *ret_wait_ms)
 {
-	const char *values[] = { purpose };
+	const char *values[] = { purpose, order_id };
 	const char *id, *wait;
 	uint64_t wait_ms = 0;
 
-	if (!pgsync_ask(ask->session, CLAIM_CALL, values, 1) || pgsync_rows(ask->session) == 0) {
+	if (!pgsync_ask(ask->session, CLAIM_CALL, values, 2) || pgsync_rows(ask->session) == 0) {
 		return false;
 	}
 	id = pgsync_cell(ask->session, 0, 0);
 	wait = pgsync_cell(ask->session, 0, 1);
-	snprintf(call_id, ASK_NUMBER_MAX, "%s", id ? id : "");
+	snprintf(ask->call_id, ASK_NUMBER_MAX, "%s", id ? id : "");
 	if (!text_to_u64(text_of(wait), &wait_ms) || wait_ms > ASK_WAIT_MAX_MS) {
 		wait_ms = ASK_WAIT_MAX_MS;
 	}
@@ -174,17 +181,17 @@ static bool try_claim(
 	return true;
 }
 
-static int claim(struct ask *ask, const char *purpose, char call_id[ASK_NUMBER_MAX])
+static int claim(struct ask *ask, const char *purpose, const char *order_id)
 {
 	bool said = false;
 
 	for (;;) {
 		int64_t wait_ms = 0;
 
-		if (!try_claim(ask, purpose, call_id, &wait_ms)) {
+		if (!try_claim(ask, purpose, order_id, &wait_ms)) {
 			return ask_session_failed(ask);
 		}
-		if (call_id[0] != '\0') {
+		if (ask->call_id[0] != '\0') {
 			return EX_OK;
 		}
 		if (!said && wait_ms > ASK_SAID_MS) {
@@ -231,22 +238,64 @@ static const char *number_or_null(int64_t value, int64_t least, char out[ASK_NUM
 	return out;
 }
 
+/* What the answer says, in the words of SQL; NULL is null. */
+struct words {
+	char asked[STAMP_TEXT_MAX], answered[STAMP_TEXT_MAX];
+	char date[STAMP_TEXT_MAX], reset[STAMP_TEXT_MAX];
+	char status[ASK_NUMBER_MAX], remaining[ASK_NUMBER_MAX], retry_after[ASK_NUMBER_MAX];
+};
+
 /* What the head of the answer says of the API's patience holds for everybody. */
-static bool tell_end(struct ask *ask, const char *call_id)
+static bool tell_end(struct ask *ask)
 {
 	const struct torque_answer *answer = &ask->answer;
-	char answered[STAMP_TEXT_MAX], reset[STAMP_TEXT_MAX];
-	char status[ASK_NUMBER_MAX], remaining[ASK_NUMBER_MAX], retry_after[ASK_NUMBER_MAX];
+	struct words words;
 	const char *values[] = {
-		call_id,
-		stamp_or_null(answer->answered_us, answered),
-		number_or_null(answer->status, 1, status),
-		number_or_null(answer->remaining, 0, remaining),
-		stamp_or_null(answer->reset_us, reset),
-		number_or_null(answer->retry_after_s, 1, retry_after),
+		ask->call_id,
+		stamp_or_null(answer->answered_us, words.answered),
+		number_or_null(answer->status, 1, words.status),
+		number_or_null(answer->remaining, 0, words.remaining),
+		stamp_or_null(answer->reset_us, words.reset),
+		number_or_null(answer->retry_after_s, 1, words.retry_after),
 	};
 
 	return pgsync_ask(ask->session, CALL_ENDED, values, sizeof(values) / sizeof(values[0]));
+}
+
+static bool tell_lookup(struct ask *ask)
+{
+	const struct torque_answer *answer = &ask->answer;
+	struct words words;
+	const char *values[] = {
+		ask->call_id,
+		stamp_or_null(answer->asked_us, words.asked),
+		stamp_or_null(answer->answered_us, words.answered),
+		stamp_or_null(answer->date_us, words.date),
+		number_or_null(answer->remaining, 0, words.remaining),
+		stamp_or_null(answer->reset_us, words.reset),
+		ask->body,
+	};
+
+	return pgsync_ask(ask->session, LOOKUP, values, sizeof(values) / sizeof(values[0]));
+}
+
+static bool tell_failure(struct ask *ask, enum torque_end end, const char *problem)
+{
+	const struct torque_answer *answer = &ask->answer;
+	struct words words;
+	const char *values[] = {
+		ask->call_id,
+		stamp_or_null(answer->asked_us, words.asked),
+		stamp_or_null(answer->answered_us, words.answered),
+		torque_end_name(end),
+		number_or_null(answer->status, 1, words.status),
+		number_or_null(answer->retry_after_s, 1, words.retry_after),
+		number_or_null(answer->remaining, 0, words.remaining),
+		stamp_or_null(answer->reset_us, words.reset),
+		problem,
+	};
+
+	return pgsync_ask(ask->session, FAILED, values, sizeof(values) / sizeof(values[0]));
 }
 
 int ask_exit_code(enum torque_end end)
@@ -271,17 +320,16 @@ int ask_exit_code(enum torque_end end)
 	return EX_UNAVAILABLE;
 }
 
-int ask_call(struct ask *ask, const struct torque_call *call, const char *purpose,
-	const struct torque_answer **ret_answer)
+/* order_id: as torque.claim_call() takes it; NULL: the answer is not taken in. */
+static int make_call(
+	struct ask *ask, const struct torque_call *call, const char *purpose, const char *order_id)
 {
-	char call_id[ASK_NUMBER_MAX];
 	int code;
 
-	*ret_answer = NULL;
 	if (!torque_can_ask(call)) {
 		return say("that is no order id, or more rows than the API gives", EX_USAGE);
 	}
-	code = claim(ask, purpose, call_id);
+	code = claim(ask, purpose, order_id);
 	if (code != EX_OK) {
 		return code;
 	}
@@ -289,15 +337,68 @@ int ask_call(struct ask *ask, const struct torque_call *call, const char *purpos
 		die("a call is made while another one runs");
 	}
 	loop_run(ask->loop);
-	*ret_answer = &ask->answer;
 	if (ask->answer.end != TORQUE_GOOD) {
 		fputs("orderd: ", stderr);
 		screen_put(stderr, text_of(ask->answer.problem), TORQUE_PROBLEM_MAX);
 		fputc('\n', stderr);
 	}
-	if (!tell_end(ask, call_id)) {
+	return EX_OK;
+}
+
+int ask_call(struct ask *ask, const struct torque_call *call, const char *purpose,
+	const struct torque_answer **ret_answer)
+{
+	int code = make_call(ask, call, purpose, NULL);
+
+	*ret_answer = code == EX_OK ? &ask->answer : NULL;
+	if (code != EX_OK) {
+		return code;
+	}
+	if (!tell_end(ask)) {
 		/* The answer is good all the same; its place stays taken for longer. */
 		ask_session_failed(ask);
 	}
 	return ask_exit_code(ask->answer.end);
+}
+
+/* What the database cannot take in is an answer that cannot be used. */
+static int lookup_refused(struct ask *ask)
+{
+	int code = ask_session_failed(ask);
+
+	if (code == EX_DATAERR &&
+		!tell_failure(ask, TORQUE_MALFORMED, "the database refused the answer")) {
+		return ask_session_failed(ask);
+	}
+	return code;
+}
+
+int ask_lookup(struct ask *ask, const char *order_id, const struct torque_answer **ret_answer,
+	char ret_outcome[ASK_OUTCOME_MAX])
+{
+	const struct torque_call call = {
+		.kind = TORQUE_SHOW,
+		.order_id = text_of(order_id),
+		.details = true,
+	};
+	int code = make_call(ask, &call, "lookup", order_id);
+
+	*ret_answer = code == EX_OK ? &ask->answer : NULL;
+	ret_outcome[0] = '\0';
+	if (code != EX_OK) {
+		return code;
+	}
+	if (ask->answer.end != TORQUE_GOOD) {
+		if (!tell_failure(ask, ask->answer.end, ask->answer.problem)) {
+			return ask_session_failed(ask);
+		}
+		return ask_exit_code(ask->answer.end);
+	}
+	if (!tell_lookup(ask)) {
+		return lookup_refused(ask);
+	}
+	const char *outcome = pgsync_cell(ask->session, 0, 0);
+
+	snprintf(ret_outcome, ASK_OUTCOME_MAX, "%s", outcome ? outcome : "");
+	return EX_OK;
 }

@@ -23,6 +23,14 @@ void ask_free(struct ask *ask);
 int ask_call(struct ask *ask, const struct torque_call *call, const char *purpose,
 	const struct torque_answer **ret_answer);
 
+enum { ASK_OUTCOME_MAX = 24 };
+
+/* Looks an order up in the same way; the database takes the answer in as it does the poller's. The
+ * outcome is the word of torque.reconcile_lookup(), "" when there was nothing to take in. EX_OK
+ * with any outcome; order_id is valid. */
+int ask_lookup(struct ask *ask, const char *order_id, const struct torque_answer **ret_answer,
+	char ret_outcome[ASK_OUTCOME_MAX]);
+
 /* EX_NOPERM, EX_TEMPFAIL, … for a call that ended so. */
 int ask_exit_code(enum torque_end end);
 

@@ -2,12 +2,24 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
-#include "command/apply.h"
+#include "base/die.h"
+#include "base/stamp.h"
+#include "command/ask.h"
 #include "command/pick.h"
 #include "command/screen.h"
 #include "command/show.h"
+
+enum { CANCEL_TRIES_MAX = 20 };
+
+#define INGEST                                                                                     \
+	"select (torque.ingest_polled(array['operator'], array[$1::text], "                        \
+	"array[$2::timestamptz], array[$3::timestamptz], array[$4::json]))[1]"
+
+/* The database waits, so that nothing here has to. */
+static const char again[] = "select pg_sleep(0.2)";
 
 /* NULL: the reason is not UTF-8. */
 static char *make_request(const struct command *command)
@@ -33,12 +45,47 @@ static void print_order(const struct command *command, struct text answer)
 	}
 }
 
+static char *order_of(const struct torque_answer *answer)
+{
+	struct text order = pick_member(answer->body, "order");
+	char *copy = new_or_die(order.len + 1);
+
+	memcpy(copy, order.ptr, order.len);
+	return copy;
+}
+
+/* Takes the answer in as of the start of the request. */
+static bool take_in(struct ask *ask, const char *order_id, const struct torque_answer *answer)
+{
+	CLEANUP(cleanup_free) char *order = order_of(answer);
+	char asked[STAMP_TEXT_MAX], answered[STAMP_TEXT_MAX];
+	const char *values[] = { order_id, asked, answered, order };
+	struct pgsync *session = ask_session(ask);
+
+	stamp_format(answer->asked_us, asked);
+	stamp_format(answer->answered_us, answered);
+	for (unsigned tries = 0; tries < CANCEL_TRIES_MAX; tries++) {
+		if (!pgsync_ask(session, INGEST, values, sizeof(values) / sizeof(values[0]))) {
+			ask_session_failed(ask);
+			return false;
+		}
+		const char *outcome = pgsync_cell(session, 0, 0);
+
+		if (!outcome || strcmp(outcome, "busy") != 0) {
+			return outcome && strcmp(outcome, "quarantined") != 0;
+		}
+		if (!pgsync_run(session, again)) {
+			ask_session_failed(ask);
+			return false;
+		}
+	}
+	return false;
+}
+
 /* It has happened, whatever becomes of our own note of it. */
 static void note(struct ask *ask, const char *order_id, const struct torque_answer *answer)
 {
-	char outcome[APPLY_OUTCOME_MAX];
-
-	if (apply_order(ask, "operator", order_id, answer, outcome) != EX_OK) {
+	if (!take_in(ask, order_id, answer)) {
 		fprintf(stderr,
 			"orderd: %s is cancelled all the same; the webhook or the poller will "
 			"tell the database\n",

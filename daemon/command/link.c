@@ -1,11 +1,14 @@
-/* cart -> request -> call -> checkoutUrl. The cart's own bytes are sent: amounts keep their digits.
+/* cart -> request -> call -> checkoutUrl -> note. The cart's own bytes are sent: amounts keep their
+ * digits.
  */
 #include "command/link.h"
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+#include "base/die.h"
 #include "command/ask.h"
 #include "command/body.h"
 #include "command/pick.h"
@@ -150,6 +153,21 @@ static void print_link(const struct command *command, struct text answer)
 	}
 }
 
+/* The link exists, whatever becomes of our own note of it. */
+static void note(struct ask *ask, struct text answer)
+{
+	CLEANUP(cleanup_free) char *copy = new_or_die(answer.len + 1);
+	const char *values[] = { copy };
+
+	memcpy(copy, answer.ptr, answer.len);
+	if (!pgsync_ask(ask_session(ask), "select torque.link_made($1::json)", values, 1)) {
+		ask_session_failed(ask);
+		fputs("orderd: the link is good all the same; the database does not know when it "
+		      "expires\n",
+			stderr);
+	}
+}
+
 static int send_cart(const struct cart *cart)
 {
 	struct torque_call call = { .kind = TORQUE_LINK };
@@ -174,6 +192,8 @@ static int send_cart(const struct cart *cart)
 	code = ask_call(ask, &call, "link", &answer);
 	if (code == EX_OK) {
 		print_link(cart->command, answer->body);
+		fflush(stdout);
+		note(ask, answer->body);
 	}
 	ask_free(ask);
 	return code;

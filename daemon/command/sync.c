@@ -2,9 +2,10 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
-#include "command/apply.h"
+#include "command/ask.h"
 #include "command/pick.h"
 #include "command/screen.h"
 #include "command/show.h"
@@ -36,22 +37,31 @@ static void print_outcome(const struct command *command, const char *order_id,
 	fflush(stdout);
 }
 
+static int judge(const char *order_id, const char *outcome)
+{
+	if (strcmp(outcome, "applied") == 0 || strcmp(outcome, "agreed") == 0) {
+		return EX_OK;
+	}
+	if (strcmp(outcome, "quarantined") == 0) {
+		fprintf(stderr,
+			"orderd: %s: the API's answer cannot be used; torque.quarantine says why\n",
+			order_id);
+		return EX_DATAERR;
+	}
+	fprintf(stderr, "orderd: %s: the answer was not taken in (%s); try again\n", order_id,
+		outcome);
+	return EX_TEMPFAIL;
+}
+
 static int sync_one(struct ask *ask, const struct command *command, const char *order_id)
 {
-	struct torque_call call = {
-		.kind = TORQUE_SHOW,
-		.order_id = text_of(order_id),
-		.details = true,
-	};
-	char outcome[APPLY_OUTCOME_MAX] = "";
+	char outcome[ASK_OUTCOME_MAX];
 	const struct torque_answer *answer;
-	int code = ask_call(ask, &call, "sync", &answer);
+	int code = ask_lookup(ask, order_id, &answer, outcome);
 
-	if (code == EX_OK) {
-		code = apply_order(ask, "lookup", order_id, answer, outcome);
-	}
 	if (outcome[0]) {
 		print_outcome(command, order_id, answer, outcome);
+		code = judge(order_id, outcome);
 	} else if (answer && answer->end != TORQUE_GOOD) {
 		print_outcome(command, order_id, answer, torque_end_name(answer->end));
 	}

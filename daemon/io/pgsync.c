@@ -11,7 +11,7 @@
 #include "base/die.h"
 #include "base/text.h"
 
-enum { WORDS_MAX = 64, PARAMS_MAX = 8, NUMBER_MAX = 16 };
+enum { WORDS_MAX = 64, PARAMS_MAX = 9, NUMBER_MAX = 16 };
 
 struct pgsync {
 	PGconn *conn;

@@ -236,11 +236,11 @@ class Servers(unittest.TestCase):
 
     def test_an_older_schema_is_waited_for(self):
         self.database.query("update torque_internal.migration set name = '0000_older.sql'"
-                            " where name = '0002_reconcile.sql'")
+                            " where name = '0003_sessions.sql'")
         with batch.Probe(self.database.conninfo()) as probe:
-            probe.wait_problem("the schema is at version 1, this orderd needs 2: run orderd")
+            probe.wait_problem("the schema is at version 2, this orderd needs 3: run orderd")
             self.assertIn("database_unreachable", probe.log())
-            self.database.query("update torque_internal.migration set name = '0002_reconcile.sql'"
+            self.database.query("update torque_internal.migration set name = '0003_sessions.sql'"
                                 " where name = '0000_older.sql'")
             probe.wait_connected()
 

@@ -49,11 +49,11 @@ class Migrate(unittest.TestCase):
 
     def test_nothing_becomes_the_schema_and_status_says_so(self):
         self.assertIn("there is no schema", self.run_verb("--status", code=FOUND))
-        self.assertIn("version 2, from 0", self.run_verb())
+        self.assertIn("version 3, from 0", self.run_verb())
         self.assertIn("up to date", self.run_verb("--status"))
         state = json.loads(self.run_verb("--status", "--json"))
         self.assertEqual((state["installed"], state["version"], state["needed"],
-                          state["functions_differ"]), (True, 2, 2, False))
+                          state["functions_differ"]), (True, 3, 3, False))
 
     def test_the_daemons_own_role_can_ask_for_the_status(self):
         self.run_verb()

@@ -27,10 +27,14 @@ class Odd(fake_torque.FakeTorque):
         super().__init__(*arguments, **options)
         self.answers = []
         self.bodies = []
+        self.ahead = 0  # seconds by which the clock of the API is
         self.RequestHandlerClass = OddHandler
 
 
 class OddHandler(fake_torque.Handler):
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string((timestamp or time.time()) + self.server.ahead)
+
     def api(self, method, parts, raw):
         self.server.bodies.append(raw)
         super().api(method, parts, raw)
@@ -121,6 +125,25 @@ class Link(Case):
                               r"sessionId: session_order_000001\nexpiresAt: 2\S+Z\n$")
         self.assertEqual(err, "")
         self.assertEqual(self.targets(), ["/v1/checkout/generate-link"])
+
+    def test_when_the_session_expires_is_kept_for_the_poller(self):
+        out, _ = self.orderd("link", "-", stdin=json.dumps(CART))
+        kept = self.database.query(
+            "select session_id, expires_at = '%s' from torque_internal.checkout_session"
+            % out.split("expiresAt: ")[1].strip())
+        self.assertEqual(kept, [["session_order_000001", "t"]])
+
+    def test_an_answer_without_an_expiry_is_a_link_too(self):
+        self.api.answers = [(200, '{"success":true,"checkoutUrl":"https://x/","expiresAt":"1h"}')]
+        out, err = self.orderd("link", "-", stdin=json.dumps(CART))
+        self.assertIn("checkoutUrl: https://x/\n", out)
+        self.assertEqual(err, "")
+
+    def test_a_link_is_printed_whatever_becomes_of_the_note(self):
+        self.database.query("alter table torque_internal.checkout_session rename to elsewhere")
+        out, err = self.orderd("link", "-", stdin=json.dumps(CART))
+        self.assertIn("checkoutUrl: https://checkout.torque.fi/session/order_000001\n", out)
+        self.assertIn("the link is good all the same", err)
 
     def test_json_is_the_answer_of_the_API(self):
         answer = self.json("link", self.write("cart.json", json.dumps(CART)))
@@ -345,11 +368,62 @@ class Sync(Case):
         self.assertEqual(self.order("order_2")[0], "pending")
         self.assertIsNone(self.order("nobody"))
 
-    def test_the_same_again_is_a_duplicate(self):
+    def test_the_same_again_agrees(self):
         self.shop.add("order_1", 1705312800, "completed")
         self.assertEqual(self.json("sync", "order_1"),
                          {"order": "order_1", "status": "completed", "outcome": "applied"})
-        self.assertEqual(self.json("sync", "order_1")["outcome"], "duplicate")
+        self.assertEqual(self.json("sync", "order_1")["outcome"], "agreed")
+
+    def test_what_no_webhook_told_is_drift_and_a_lookup_that_waits_is_settled(self):
+        self.shop.add("order_1", 1705312800)
+        self.orderd("sync", "order_1")
+        self.database.query("select torque.resync('order_1'), torque.resync('nobody')")
+        self.shop.move("order_1", "completed", 1705312900)
+        self.orderd("sync", "order_1")
+        self.orderd("sync", "nobody", code=65)
+        self.assertEqual(self.database.query(
+            "select order_id, field, was, api_says, repaired_by from torque.drift"),
+            [["order_1", "status", "pending", "completed", "lookup"]])
+        self.assertEqual(self.database.query(
+            "select order_id, tries, not_found_at is not null from torque_internal.lookup"),
+            [["nobody", "1", "t"]])
+
+    def test_the_facts_time_is_by_the_clock_of_the_API(self):
+        self.shop.add("order_1", 1705312800)
+        self.api.ahead = 200
+        self.orderd("sync", "order_1")
+        self.assertEqual(self.database.value(
+            "select occurred_at - received_at between '150 s' and '250 s'"
+            " from torque.order_events"), "t")
+
+    def test_an_order_that_another_session_writes_is_left_to_it(self):
+        self.shop.add("order_1", 1705312800)
+        self.orderd("sync", "order_1")
+        with self.database.session() as other:
+            other.query("begin; select from torque.orders for update")
+            out, err = self.orderd("sync", "order_1", code=75)
+        self.assertEqual(out, "order_1 pending busy\n")
+        self.assertIn("try again", err)
+
+    def test_an_answer_that_cannot_be_used_is_quarantined(self):
+        self.api.answers = [(200, '{"success":true,"order":{"id":"order_1","status":7}}')]
+        out, err = self.orderd("sync", "order_1", code=65)
+        self.assertEqual(out, "order_1 7 quarantined\n")
+        self.assertIn("torque.quarantine says why", err)
+
+    def test_an_answer_that_the_database_refuses_is_told_and_its_call_is_over(self):
+        self.database.query(
+            "create function public.refuse() returns trigger language plpgsql as"
+            " 'begin raise exception ''refused'' using errcode = ''22000''; end';"
+            "create trigger refuse before delete on torque_internal.lookup"
+            " for each row execute function public.refuse()")
+        self.database.query("select torque.resync('order_1')")
+        self.shop.add("order_1", 1705312800)
+        self.assertEqual(self.orderd("sync", "order_1", code=65), ("", "orderd: refused\n"))
+        self.assertEqual(self.database.query(
+            "select c.outcome, c.answered_at is null, l.tries"
+            " from torque_internal.api_call c cross join torque_internal.lookup l"),
+            [["malformed", "f", "1"]])
 
     def test_a_key_that_is_refused_ends_it(self):
         self.api.api_key = "another"

@@ -122,7 +122,7 @@ from generate_series(1, 10000) as n;
 insert into offer values (1, 'many', 'order.paid', null, 0);
 select is(pg_temp.take('ingest'), array['quarantined'], 'the facts of an order have a limit');
 
-select is(version, 2, 'the state of the schema') from torque.schema_state();
+select is(version, 3, 'the state of the schema') from torque.schema_state();
 select is(sources, (
         select encode(sha256(convert_to(string_agg(
             name || ' ' || encode(sha256, 'hex') || e'\n', '' order by name collate "C"), 'UTF8')),

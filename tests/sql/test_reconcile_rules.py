@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the poller makes of refusals, disappearances, requests of people, and of its own death."""
 
+import json
 import random
 import sys
 import unittest
@@ -10,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
-from support import pg, tap
+from support import pg, pgwire, tap, wait
 from support.fake_torque import RollingMinute, Shop, seconds_of, stamp
 from walks import literal
 
@@ -186,6 +187,75 @@ class Rules(unittest.TestCase):
         self.assertEqual(self.status("order_0000"), "refunded")
         self.assertEqual([c[1] for c in poller.calls][-1], "operator")
 
+    def wants(self, order_id, poller):
+        self.session.query(
+            "insert into torque_internal.lookup (order_id, priority, due_at, wanted_at)"
+            " values (%s, 'verify', %s, %s)" % (literal(order_id), poller.time(), poller.time()))
+
+    def link_made(self, answer):
+        self.session.query("select torque.link_made(%s)" % literal(json.dumps(answer)))
+
+    def test_an_open_order_is_looked_up_once_when_its_checkout_session_is_over(self):
+        poller = self.poller().quiet()
+        self.session.query(
+            "update torque_internal.sweep set next_at = started_at where kind = 'silence'")
+        for order_id in ("order_open", "order_done", "order_without"):
+            self.shop.add(order_id, START)
+            self.wants(order_id, poller)
+        poller.run(10)
+        for order_id in ("order_open", "order_done"):
+            self.link_made({"sessionId": "session_" + order_id, "expiresAt": stamp(START + 1800)})
+        poller.run(1200)
+        self.shop.move("order_done", "completed", poller.now)
+        self.wants("order_done", poller)
+        poller.run(60)
+        poller.calls.clear()
+        poller.run(900)
+        self.assertEqual([(priority, action) for _, priority, action, _ in poller.calls],
+                         [("silence", "lookup")])
+        self.assertGreater(poller.calls[0][0], START + 1800)
+        self.assertLess(poller.calls[0][0], START + 1800 + 120)
+        self.assertEqual(self.sessions(), ["session_order_done", "session_order_open"])
+        poller.now += 8 * DAY
+        poller.run(10)
+        self.assertEqual(self.sessions(), [])
+
+    def sessions(self):
+        return [row[0] for row in self.session.query(
+            "select session_id from torque_internal.checkout_session order by 1")]
+
+    def test_a_sweep_since_then_tells_as_much_as_the_lookup(self):
+        self.shop.add("order_open", START - 3600)
+        poller = self.poller().quiet()
+        self.wants("order_open", poller)
+        self.session.query(
+            "update torque_internal.sweep set next_at = started_at"
+            " where (kind, status) in (('silence', ''), ('open', 'pending'))")
+        poller.run(1200)
+        silent = [call for call in poller.calls if call[1] == "silence"]
+        sweep = self.session.value("select extract(epoch from max(as_of)) from"
+                                   " torque.reconcile_window where verdict = 'verified'")
+        self.link_made({"sessionId": "session_order_open", "expiresAt": stamp(float(sweep) - 60)})
+        poller.run(120)
+        self.assertEqual([call for call in poller.calls if call[1] == "silence"], silent)
+        poller.calls.clear()
+        self.assertTrue(poller.run_until(lambda: poller.calls, 100))
+        self.link_made({"sessionId": "session_order_open", "expiresAt": stamp(poller.now - 20)})
+        poller.run(100)
+        self.assertEqual([call[1] for call in poller.calls], ["open", "silence"])
+
+    def test_an_answer_that_does_not_say_when_a_session_is_over_is_no_fault(self):
+        for answer in ({}, [], 7, {"sessionId": "s"}, {"expiresAt": stamp(START)},
+                       {"sessionId": 7, "expiresAt": stamp(START)},
+                       {"sessionId": "s", "expiresAt": 1700000000},
+                       {"sessionId": "s", "expiresAt": "soon"},
+                       {"sessionId": "s", "expiresAt": "infinity"}):
+            self.link_made(answer)
+        self.assertEqual(self.sessions(), [])
+        self.link_made({"sessionId": "s", "expiresAt": stamp(START)})
+        self.link_made({"sessionId": "s", "expiresAt": stamp(START + 1)})
+        self.assertEqual(self.sessions(), ["s"])
+
     def test_webhooks_silent_is_raised_when_polls_keep_finding_what_webhooks_should_tell(self):
         self.fill(40, status="pending")
         poller = self.poller()
@@ -221,6 +291,57 @@ class Rules(unittest.TestCase):
         progress = self.session.query(
             "select orders, orders_expected, state from torque.backfill_progress")
         self.assertEqual(progress, [["200", "200", "done"]])
+
+    def test_a_backfill_from_any_time_to_any_time_ends_verified(self):
+        self.fill(30)
+        poller = self.poller(**UNHURRIED).quiet()
+        for dates in ("exact", "day"):
+            self.shop.dates = "inclusive" if dates == "exact" else "day"
+            for since, until in (("0001-01-01Z", "now"), ("-infinity", "infinity"),
+                                 ("1999-12-31Z", "2000-01-03Z"), ("2023-01-01Z", "9999-01-01Z")):
+                with self.subTest((dates, since, until)):
+                    self.assertEqual(self.backfill(poller, since, until), "done")
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+
+    def backfill(self, poller, since, until):
+        job = self.session.value("select torque.backfill_start(%s, %s, false, %s)" % (
+            literal(since), poller.time() if until == "now" else literal(until), poller.time()))
+        self.assertTrue(poller.run_until(lambda: poller.job_state(job) != "running", 300))
+        return poller.job_state(job)
+
+    def test_a_backfill_of_no_time_is_refused(self):
+        for since, until in (("'2024-01-02'", "'2024-01-01'"), ("'2024-01-01'", "'2024-01-01'"),
+                             ("'1990-01-01'", "'1999-01-01'"), ("'2101-01-01'", "'2102-01-01'"),
+                             ("null", "now()"), ("now()", "null")):
+            with self.subTest((since, until)), self.assertRaises(pgwire.DatabaseError) as refused:
+                self.session.query("select torque.backfill_start(%s, %s)" % (since, until))
+            self.assertEqual(refused.exception.sqlstate, "22023")
+            self.assertIn("no time to walk through", refused.exception.message)
+
+    def test_a_backfill_asked_for_again_while_it_runs_is_the_same_job(self):
+        start = "select torque.backfill_start('1990-01-01Z', '2024-02-01Z'%s)"
+        self.session.query("begin")
+        first = self.session.value(start % "")
+        with self.database.session() as other:
+            other.send(start % ", false")
+            waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            wait.until(lambda: self.database.value(waits) == "1", 20, "it waits")
+            self.session.query("commit")
+            self.assertEqual(other.receive(), [[first]])
+        self.assertNotEqual(self.session.value(start % ", true"), first)
+        self.session.query("select torque.backfill_cancel(%s)" % first)
+        self.assertNotEqual(self.session.value(start % ""), first)
+
+    def test_a_claim_waits_for_another_session_and_counts_its_calls(self):
+        self.poller(requests_per_minute=1)
+        self.session.query("begin; select torque.claim_call('verify', 'test')")
+        with self.database.session() as other:
+            other.query("set lock_timeout = '1ms'; set orderd.requests_per_minute = 1")
+            other.send("select call_id, wait_ms > 0 from torque.claim_call('operator', 'test')")
+            waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            wait.until(lambda: self.database.value(waits) == "1", 20, "it waits")
+            self.session.query("commit")
+            self.assertEqual(other.receive(), [[None, "t"]])
 
     def test_under_pressure_the_whole_budget_is_used_and_never_more_across_restarts(self):
         self.fill(250, status="pending")

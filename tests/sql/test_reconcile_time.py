@@ -8,11 +8,11 @@ ORDERD_TEST_HOURS: how many. ORDERD_TEST_SEED: which; printed, and the same repl
 
 import hashlib
 import heapq
-import json
 import os
 import random
 import sys
 import unittest
+from bisect import bisect_left, bisect_right
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
 from support import pg, tap
-from support.fake_torque import RollingMinute, Shop, stamp
+from support.fake_torque import RollingMinute, Shop, seconds_of, stamp
 from walks import literal
 
 HOURS = float(os.environ.get("ORDERD_TEST_HOURS", "1.5"))
@@ -28,6 +28,7 @@ INTERLEAVINGS = int(os.environ.get("ORDERD_TEST_INTERLEAVINGS", "10000"))
 SEED = os.environ.get("ORDERD_TEST_SEED") or "%x" % random.SystemRandom().getrandbits(32)
 START = 1_700_000_000.0
 ORDERS_PER_DAY = 10_000
+HISTORY_DAYS = 2
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 MOVES = {"pending": ("processing", "completed", "cancelled", "refunded"),
          "processing": ("completed", "cancelled", "refunded"),
@@ -35,6 +36,32 @@ MOVES = {"pending": ("processing", "completed", "cancelled", "refunded"),
          "cancelled": ("refunded",)}  # fmt: skip
 EVENT = {"pending": "order.created", "processing": "order.paid", "completed": "order.completed",
          "cancelled": "order.cancelled", "refunded": "order.refunded"}  # fmt: skip
+
+
+# Orders that an audit reads in a day: those of a fortnight, and a seventh of the rest of history.
+AUDITED_PER_DAY = ORDERS_PER_DAY * (14 + (90 - 14) / 7)
+# The orders of the shop's history, which agree with its lists.
+KNOWN = """
+insert into torque.orders (
+    order_id, status, created_at, total, currency, item_count, customer_email, has_details, is_open,
+    held_facts, first_seen_at, last_changed_at, newest_as_of, rules_version
+)
+select
+    h.order_id, 'completed', h.created_at, 59.98, 'USD', 2, 'customer@example.com', true, false, 0,
+    h.created_at, h.created_at, h.created_at, r.version
+from unnest(array[%s], array[%s]::timestamptz[]) as h(order_id, created_at)
+cross join torque_internal.rules r;
+update torque_internal.poller
+set sweeps_known_to = %s;
+"""
+
+
+def plant(database, function, sound, faulty):
+    """Puts a fault into a function: what the tests here must notice."""
+    text = database.value("select pg_get_functiondef(%s::regproc)" % literal(function))
+    if text.count(sound) != 1:
+        raise AssertionError("%s has no %s" % (function, sound))
+    database.query(text.replace(sound, faulty))
 
 
 def ingest(facts):
@@ -59,8 +86,30 @@ class BusyShop(Shop):
         self.rng, self.lost = rng, lost
         self.events = [(START, 0, None, None)]
         self.number = 0
+        self.made, self.in_order = [], []  # times and orders, as they were made
         self.webhooks = []  # (received, order, status, occurred)
         self.unfound = {}  # order -> (status, since): what no webhook will tell
+
+    def add(self, order_id, created, status="pending"):
+        self.made.append(created)
+        self.in_order.append(super().add(order_id, created, status))
+
+    def rows(self, query):
+        """Newest first, without a look at what is out of the span."""
+        first = bisect_left(self.made, seconds_of(query["startDate"]))
+        last = bisect_right(self.made, seconds_of(query["endDate"]))
+        return [order for order in reversed(self.in_order[first:last])
+                if query.get("status") in (None, order["status"])]
+
+    def has_a_past(self, session):
+        """Orders of some days, known and done with."""
+        count = HISTORY_DAYS * ORDERS_PER_DAY
+        for number in range(count):
+            at = round(START - (count - number) / ORDERS_PER_DAY * 86_400, 3)
+            self.add("past_%06d" % number, at, "completed")
+        session.query(KNOWN % (
+            ",".join(literal(order["id"]) for order in self.in_order),
+            ",".join(literal(stamp(at)) for at in self.made), literal(stamp(START))))
 
     def live(self, now):
         while self.events and self.events[0][0] <= now:
@@ -109,7 +158,8 @@ class Simulation:
         self.database, self.rng = database, rng
         self.shop = BusyShop(rng, lost)
         self.api = RollingMinute(100)
-        self.log, self.found_after = [], {"pending": [], "open": [], "refunded": []}
+        self.log, self.calls = [], []
+        self.found_after = {"pending": [], "open": [], "refunded": []}
         self.broken = []  # promises
         self.fault_rate = fault_rate
         self.blocked_until = self.floor_until = 0.0
@@ -122,6 +172,7 @@ class Simulation:
         self.poller = walks.Poller(self.session, self.shop, now)
         self.poller.before = self.live
         self.poller.fault = self.fault
+        self.poller.calls = self.calls
         self.poller.rate = self.arrives
 
     def live(self, now):
@@ -171,6 +222,11 @@ class Simulation:
         while self.poller.now < end:
             self.poller.step()
             self.blocked_until = max(self.blocked_until, self.poller.blocked_until)
+
+    def audit(self):
+        """The daily and the weekly one are due."""
+        self.session.query("update torque_internal.sweep set next_at = %s where kind in"
+                           " ('audit_near', 'audit_far')" % self.poller.time())
 
     def restart(self):
         now = self.poller.now
@@ -238,13 +294,30 @@ class Time(unittest.TestCase):
     def tearDownClass(cls):
         cls.cluster.close()
 
+    def setUp(self):
+        self.stale = self.lookups = 0
+
     def test_the_budget_is_kept_in_any_minute_and_every_change_is_found_in_time(self):
         sim = Simulation(self.cluster.migrated(), random.Random(SEED))
-        for _ in range(6):
+        sim.shop.has_a_past(sim.session)
+        for part in range(6):
             sim.run(HOURS * 600)
             sim.restart()
-        minutes = HOURS * 60
-        mean = len(sim.log) / minutes
+            if part == 0:
+                sim.audit()
+        audits = sum(priority == "audit" for _, priority, _, _ in sim.calls)
+        pages, orders = map(int, sim.session.query(
+            "select sum(pages), sum(inside) filter (where verdict = 'verified')"
+            " from torque.reconcile_window where kind = 'audit'")[0])
+        a_day = AUDITED_PER_DAY * pages / orders
+        others = (len(sim.log) - audits) / (HOURS * 60)
+        mean = others + a_day / 1440
+        print("# %.1f calls a minute without audits; an audit of %d orders took %d calls: %d a day"
+              % (others, orders, pages, a_day), flush=True)
+        self.assertGreaterEqual(orders, HISTORY_DAYS * ORDERS_PER_DAY)
+        self.assertEqual(sim.session.value(
+            "select count(*) from torque.reconcile_window"
+            " where kind = 'audit' and parent_id is null and verified_at is not null"), "2")
         found = {kind: max(after, default=0) for kind, after in sim.found_after.items()}
         kinds = sim.session.query(
             "select priority, count(*) from torque_internal.api_call group by 1 order by 2 desc")
@@ -262,10 +335,36 @@ class Time(unittest.TestCase):
                 if since < sim.poller.now - (4200 if status == "refunded" else 540)]
         self.assertFalse(late)
 
+    def pressed(self, database):
+        """The most calls in any minute when all orders are to be looked up at once."""
+        sim = Simulation(database, random.Random(SEED), fault_rate=0)
+        sim.run(1200)
+        sim.session.query(
+            "insert into torque_internal.lookup (order_id, priority, due_at, wanted_at)"
+            " select order_id, 'verify', %s, %s from torque.orders on conflict (order_id) do update"
+            " set priority = 'verify', due_at = excluded.due_at" % (
+                sim.poller.time(), sim.poller.time()))
+        sim.run(180)
+        return sim.most_in_a_minute()
+
+    def test_a_bucket_that_is_refilled_each_minute_would_be_noticed(self):
+        self.assertIn(self.pressed(self.cluster.migrated()), (29, 30))
+        database = self.cluster.migrated()
+        plant(database, "torque_internal.call_possible_at",
+              "torque_internal.free_again(c.claimed_at, c.answered_at)",
+              "date_trunc('minute', c.claimed_at) + interval '1 minute'")
+        self.assertGreater(self.pressed(database), 30)
+
+    def test_a_lookup_taken_as_of_its_arrival_would_be_noticed(self):
+        database = self.cluster.migrated()
+        plant(database, "torque.reconcile_lookup", "as_of constant timestamptz := $2 + ",
+              "as_of constant timestamptz := $3 + ")
+        with database.session(seconds=60) as session:
+            self.assertTrue(self.interleave(session, random.Random(SEED), "b"))
+
     def test_a_poll_never_overwrites_a_webhook_that_came_between_its_start_and_its_answer(self):
         rng = random.Random(SEED)
         wrong, done, batch = [], 0, 0
-        self.stale = self.lookups = 0
         with self.cluster.migrated().session(seconds=60) as session:
             while done < INTERLEAVINGS:
                 session.query("begin")

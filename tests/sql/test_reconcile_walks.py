@@ -75,12 +75,15 @@ class Judge:
 
     def __init__(self, poller, session, shop):
         self.poller, self.session, self.shop = poller, session, shop
-        self.missed, self.false, self.certificates = 0, [], 0
+        self.false, self.certificates, self.looked = [], 0, 0
         self.visible = {}  # order -> since when it is listed; absent: always
         self.judged = set()
 
     def look(self):
-        if not self.poller.calls or self.poller.calls[-1][3] != "verified":
+        if self.looked == len(self.poller.calls):
+            return
+        self.looked = len(self.poller.calls)
+        if self.poller.calls[-1][3] != "verified":
             return
         newest = "verified_at = (select max(verified_at) from torque.reconcile_window)"
         for since, until, status, as_of, _, number in walks.verified(self.session, newest):
@@ -118,11 +121,9 @@ class Tally:
         return self
 
 
-def walk(poller, session, shop, since, until, calls_max=3_000, looked_from=0,
-         judge=None):
-    """A backfill to its end; (its state, its judge)."""
-    judge = judge or Judge(poller, session, shop)
-    job = poller.begin(since, until)
+def to_its_end(poller, job, judge, calls_max=3_000):
+    """Goes on with a backfill until it is over; its state."""
+    looked_from = len(poller.calls)
 
     def over():
         if len(poller.calls) > looked_from:
@@ -130,7 +131,13 @@ def walk(poller, session, shop, since, until, calls_max=3_000, looked_from=0,
         return poller.is_idle and poller.job_state(job) != "running"
 
     ended = poller.run_until(over, calls_max)
-    return (poller.job_state(job) if ended else "endless"), judge
+    return poller.job_state(job) if ended else "endless"
+
+
+def walk(poller, session, shop, since, until, calls_max=3_000, judge=None):
+    """A backfill to its end; (its state, its judge)."""
+    judge = judge or Judge(poller, session, shop)
+    return to_its_end(poller, poller.begin(since, until), judge, calls_max), judge
 
 
 def lost_of(session, shop):
@@ -151,36 +158,43 @@ def fault_share(work):
             shop = fill(Shop(sort=sort, dates=dates), rng,
                         history(rng, rng.randrange(12, 30), 5,
                                 clumps=sort != "shuffled" and rng.randrange(2)))
-            place = 0
-            while place is not None and tally["walks"] < wanted:
-                place = faulty_walks(session, shop, place, tally, (seed, sort, dates))
+            session.query("begin")
+            # A fortnight later: nobody asks for details of orders so old.
+            poller = walks.Poller(session, shop, NOW + 14 * DAY, page_size=10, **UNHURRIED).quiet()
+            poller.wait_min = 5
+            job = poller.begin(NOW - 5 * DAY, NOW + 1)
+            while (tally["walks"] < wanted
+                   and faulty_walks(session, shop, poller, job, tally, (seed, sort, dates))):
+                place = len(poller.calls)
+                poller.run_until(lambda: len(poller.calls) > place)
+            session.query("rollback")
     return tally
 
 
-def faulty_walks(session, shop, place, tally, label):
-    """All faults at one request; the number of the next one, None when the walk is over sooner."""
-    reached = False
+def faulty_walks(session, shop, poller, job, tally, label):
+    """From where the walk is, on to its end with each fault at its next request; False when it has
+    none any more."""
+    place = len(poller.calls)
     for fault in FAULTS:
-        session.query("begin")
-        # A fortnight later: nobody asks for details of orders so old.
-        poller = walks.Poller(session, shop, NOW + 14 * DAY, page_size=10, **UNHURRIED).quiet()
-        poller.fault = lambda plan, number: fault if number == place else None
-        state, judge = walk(poller, session, shop, NOW - 5 * DAY, NOW + 1, looked_from=place)
-        reached = len(poller.calls) > place
+        session.query("savepoint place")
+        walker = poller.copy()
+        walker.fault = lambda plan, number: fault if number == place else None
+        judge = Judge(walker, session, shop)
+        state = to_its_end(walker, job, judge)
         lost = lost_of(session, shop)
-        session.query("rollback")
-        if not reached:
-            break
+        session.query("rollback to savepoint place; release savepoint place")
+        if len(walker.calls) == place:
+            return False
         tally["walks"] += 1
-        tally["calls"] += len(poller.calls)
+        tally["calls"] += len(walker.calls)
         tally["certificates"] += judge.certificates
         tally["missed"] += len(lost)
         tally["false"] += len(judge.false)
         if lost or judge.false or state != "done":
             tally["unfinished"] += state != "done"
             tally.failures.append((label, fault, place, state, lost[:3], judge.false[:1],
-                                   [c[3] for c in poller.calls]))
-    return place + 1 if reached else None
+                                   [c[3] for c in walker.calls]))
+    return True
 
 
 class MovingShop(Shop):
@@ -234,6 +248,7 @@ def drifting_walk(session, rng, manners, tally, label):
     shop = drifting_shop(rng, *manners, clumps)
     session.query("begin")
     poller = walks.Poller(session, shop, NOW + 14 * DAY, page_size=10, **UNHURRIED).quiet()
+    poller.wait_min = 5
     judge = Judge(poller, session, shop)
     poller.before = lambda now: shop.drift(judge, now)
     state, _ = walk(poller, session, shop, NOW - 5 * DAY, NOW + 1, judge=judge)

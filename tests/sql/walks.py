@@ -6,6 +6,7 @@ its own, so that thousands of walks and whole days fit into seconds.
     poller.run_until(lambda: poller.job_state(job) == "done")
 """
 
+import copy
 import json
 from typing import NamedTuple
 
@@ -60,8 +61,15 @@ class Poller:
         self.list = lambda query, fault: shop.list(query, fault)
         self.calls = []  # (time, priority, action, verdict)
         self.is_idle = False
+        self.wait_min = 0.0  # seconds; sleeping longer than asked saves plans with nothing in them
         self.blocked_until = 0.0
         self.set(page_size=page_size, **settings)
+
+    def copy(self):
+        """Goes on by itself from where this one is."""
+        other = copy.copy(self)
+        other.calls = list(self.calls)
+        return other
 
     def quiet(self):
         """Only what is asked for: no sweep of its own accord."""
@@ -89,7 +97,7 @@ class Poller:
         plan = Plan(*row)
         self.is_idle = plan.action not in ("list", "lookup")
         if self.is_idle:
-            self.now += int(plan.wait_ms) / 1000
+            self.now += max(int(plan.wait_ms) / 1000, self.wait_min)
             self.before(self.now)
             return None
         fault = self.fault(plan, len(self.calls))

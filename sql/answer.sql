@@ -1,0 +1,338 @@
+-- What becomes of the answers. Replaced whole by every migrate.
+
+set search_path = '';
+
+-- By how much the API's clock is ahead of ours, no more than its Date header proves; a Date that is
+-- minutes off proves nothing.
+create function torque_internal.clock_offset(
+    server_date timestamptz,
+    asked timestamptz,
+    answered timestamptz
+)
+returns interval
+language sql
+immutable
+as $$
+    select case
+        when o.least_offset > interval '0' and o.least_offset < interval '5 minutes'
+            then o.least_offset
+        when o.most_offset < interval '0' and o.most_offset > interval '-5 minutes'
+            then o.most_offset
+        else interval '0'
+    end
+    from (
+        select
+            server_date - answered as least_offset,
+            server_date + interval '1 second' - asked as most_offset
+    ) as o
+$$;
+comment on function torque_internal.clock_offset(timestamptz, timestamptz, timestamptz) is
+    'The least that the API''s clock differs from ours.';
+
+-- The call that an answer belongs to, ended; null when it is not one that is waited for.
+create function torque_internal.take_call(
+    of_call bigint,
+    at timestamptz,
+    status integer,
+    remaining integer,
+    reset_at timestamptz,
+    retry_after_s integer
+)
+returns torque_internal.api_call
+language plpgsql
+as $$
+declare
+    c torque_internal.api_call;
+begin
+    perform torque_internal.lock_poller();
+    select t.*
+    into c
+    from torque_internal.api_call t
+    where t.call_id = of_call
+        and t.answered_at is null;
+    perform torque_internal.end_call(of_call, at, status, remaining, reset_at, retry_after_s);
+    if status = 200 then
+        perform torque_internal.clear_alarm('refused', c.purpose, at);
+    end if;
+    return c;
+end
+$$;
+comment on function torque_internal.take_call(
+    bigint, timestamptz, integer, integer, timestamptz, integer
+) is
+    'Ends a call of the poller and tells which it was.';
+
+create function torque_internal.log_call(of_call bigint, word text)
+returns text
+language sql
+volatile
+as $$
+    update torque_internal.api_call
+    set outcome = word
+    where call_id = of_call
+    returning word
+$$;
+comment on function torque_internal.log_call(bigint, text) is
+    'Notes what became of a call.';
+
+create or replace function torque.reconcile_page(
+    call_id bigint,
+    asked_at timestamptz,
+    answered_at timestamptz,
+    server_date timestamptz,
+    rate_remaining integer,
+    rate_reset_at timestamptz,
+    page json
+)
+returns text
+language plpgsql
+security definer
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+    at constant timestamptz := coalesce($3, clock_timestamp());
+    ahead constant interval := torque_internal.clock_offset($4, $2, at);
+    as_of constant timestamptz := $2 + ahead;
+    c torque_internal.api_call;
+    p torque_internal.poller;
+    w torque.reconcile_window;
+    listed torque_internal.listed_order[];
+    seen torque_internal.page;
+    busy integer;
+begin
+    c := torque_internal.take_call($1, at, 200, $5, $6, null);
+    select t.*
+    into w
+    from torque.reconcile_window t
+    where t.window_id = c.window_id
+        and t.verdict in ('open', 'incomplete', 'suspicious')
+        and coalesce(t.page_offset, 0) = c.page_offset
+    for update;
+    if w.window_id is null then
+        return torque_internal.log_call($1, 'superseded');
+    end if;
+    update torque.reconcile_window as t
+    set pages = t.pages + 1
+    where t.window_id = w.window_id;
+    w.pages := w.pages + 1;
+    update torque_internal.poller as t
+    set clock_offset = ahead
+    where t.clock_offset <> ahead;
+
+    listed := array(select r from torque_internal.rows_of(page) as r);
+    seen := torque_internal.read_page(page, listed, w);
+    busy := torque_internal.take_rows(listed, w, as_of, at);
+    select t.*
+    into p
+    from torque_internal.poller t;
+    if torque_internal.learn_manners(p, w, seen, c, at) then
+        delete from torque.reconcile_window t
+        where t.parent_id = w.root_id;
+        update torque.reconcile_window as t
+        set
+            verdict = 'open',
+            pages = 0,
+            tries = 0,
+            problem = null,
+            expected = null
+        where t.window_id = w.root_id;
+        return torque_internal.log_call($1, 'manners');
+    elsif busy > 0 then
+        return torque_internal.log_call($1, 'busy');
+    end if;
+    select t.*
+    into p
+    from torque_internal.poller t;
+    return torque_internal.log_call(
+        $1, torque_internal.judge_page(w, p, seen, c, listed, as_of, at)
+    );
+end
+$$;
+comment on function torque.reconcile_page(
+    bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
+) is
+    'Takes a page of list-orders in and judges its window, in a word: verified, split, paged, seam,'
+    ' empty, agreed, absent, incomplete, suspicious, superseded, manners, busy, or what in it'
+    ' contradicts itself.';
+
+create or replace function torque.reconcile_failed(
+    call_id bigint,
+    asked_at timestamptz,
+    answered_at timestamptz,
+    kind text,
+    http_status integer,
+    retry_after_s integer,
+    rate_remaining integer,
+    rate_reset_at timestamptz,
+    problem text
+)
+returns text
+language plpgsql
+security definer
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+    gone_after constant interval := '1 hour';
+    at constant timestamptz := coalesce($3, clock_timestamp());
+    is_answer constant boolean :=
+        $4 in ('rate_limited', 'unauthorized', 'not_found', 'refused', 'server_error');
+    c torque_internal.api_call;
+    w torque.reconcile_window;
+    l torque_internal.lookup;
+begin
+    c := torque_internal.take_call(
+        $1, at,
+        case
+            when not is_answer then null
+            when $4 = 'rate_limited' then 429
+            when $4 = 'unauthorized' then coalesce($5, 401)
+            when $4 = 'not_found' then 404
+            else $5
+        end,
+        $7, $8, $6
+    );
+    if $4 in ('rate_limited', 'unauthorized') then
+        return torque_internal.log_call($1, $4);
+    elsif $4 in ('refused', 'untrusted') or $4 = 'not_found' and c.window_id is not null then
+        perform torque_internal.raise_alarm('refused', c.purpose, left($9, 1000), at);
+    end if;
+
+    -- A window whose answers cannot be read must not keep the others waiting.
+    select t.*
+    into w
+    from torque.reconcile_window t
+    where t.window_id = c.window_id
+        and t.verdict in ('open', 'incomplete', 'suspicious');
+    if w.window_id is not null then
+        if $4 in ('refused', 'not_found', 'malformed') then
+            return torque_internal.log_call(
+                $1, torque_internal.contradict(w, $4, at)
+            );
+        end if;
+        update torque.reconcile_window as t
+        set not_before = at + interval '5 seconds'
+        where t.window_id = w.window_id
+            and t.not_before is null;
+        return torque_internal.log_call($1, $4);
+    end if;
+
+    select t.*
+    into l
+    from torque_internal.lookup t
+    where t.order_id = c.order_id;
+    if $4 = 'not_found' then
+        update torque_internal.unlisted as u
+        set explained_at = at
+        where u.order_id = c.order_id
+            and u.absent_since <= $2;
+        if l.not_found_at <= at - gone_after then
+            insert into torque.missing_order (order_id, missing_since)
+            values (c.order_id, l.not_found_at)
+            on conflict do nothing;
+            delete from torque_internal.lookup t
+            where t.order_id = c.order_id;
+            perform torque_internal.raise_alarm(
+                'missing', c.order_id, 'the API does not know this order any more', at
+            );
+            return torque_internal.log_call($1, 'missing');
+        end if;
+    end if;
+    update torque_internal.lookup as t
+    set
+        tries = t.tries + 1,
+        priority = case when t.priority = 'operator' then 'verify' else t.priority end,
+        not_found_at = case when $4 = 'not_found' then coalesce(t.not_found_at, at) end,
+        due_at = case
+            when $4 = 'not_found' then
+                coalesce(t.not_found_at, at) + gone_after
+            else
+                at + least(interval '30 seconds' * 2 ^ least(t.tries, 20), interval '1 hour')
+        end
+    where t.order_id = c.order_id;
+    return torque_internal.log_call($1, $4);
+end
+$$;
+comment on function torque.reconcile_failed(
+    bigint, timestamptz, timestamptz, text, integer, integer, integer, timestamptz, text
+) is
+    'Ends a call that brought nothing to use. kind: rate_limited, unauthorized, not_found, refused,'
+    ' server_error, unreachable, untrusted, late or malformed.';
+
+create or replace function torque.reconcile_lookup(
+    call_id bigint,
+    asked_at timestamptz,
+    answered_at timestamptz,
+    server_date timestamptz,
+    rate_remaining integer,
+    rate_reset_at timestamptz,
+    answer json
+)
+returns text
+language plpgsql
+security definer
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+    at constant timestamptz := coalesce($3, clock_timestamp());
+    as_of constant timestamptz := $2 + torque_internal.clock_offset($4, $2, at);
+    doc constant json := $7 -> 'order';
+    c torque_internal.api_call;
+    was text;
+    becomes text;
+    outcome text;
+begin
+    select t.*
+    into c
+    from torque_internal.api_call t
+    where t.call_id = $1;
+    if c.order_id is not null and c.order_id is distinct from doc ->> 'id' then
+        return torque.reconcile_failed(
+            $1, $2, at, 'malformed', 200, null, $5, $6, 'the answer is about another order'
+        );
+    end if;
+    c := torque_internal.take_call($1, at, 200, $5, $6, null);
+    if c.order_id is null then
+        return torque_internal.log_call($1, 'superseded');
+    end if;
+    select o.status
+    into was
+    from torque.orders o
+    where o.order_id = c.order_id;
+    outcome := (
+        torque_internal.ingest_patiently('lookup', array[c.order_id], as_of, at, array[doc])
+    )[1];
+    if outcome in ('busy', 'quarantined') then
+        update torque_internal.lookup as l
+        set
+            tries = l.tries + 1,
+            due_at = at + least(interval '5 seconds' * 2 ^ least(l.tries, 20), interval '1 hour')
+        where l.order_id = c.order_id;
+        return torque_internal.log_call($1, outcome);
+    end if;
+    select o.status
+    into becomes
+    from torque.orders o
+    where o.order_id = c.order_id;
+    if was <> becomes and becomes = torque_internal.status_of(doc ->> 'status') then
+        perform torque_internal.note_drift(
+            c.order_id, 'status', 'lookup', null, was, becomes, at, true
+        );
+    end if;
+    perform torque_internal.looked_up(c.order_id, $2, at);
+    return torque_internal.log_call(
+        $1,
+        case when was is distinct from becomes then 'applied' else 'agreed' end
+    );
+end
+$$;
+comment on function torque.reconcile_lookup(
+    bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
+) is
+    'Takes an answer of order-status in, in a word: applied, agreed, busy, quarantined, malformed'
+    ' (about another order) or superseded.';

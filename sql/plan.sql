@@ -1,0 +1,436 @@
+-- Which sweeps and lookups are due, without anybody asking. Replaced whole by every migrate.
+
+set search_path = '';
+
+create function torque_internal.open_root(
+    kind text,
+    since timestamptz,
+    until timestamptz,
+    of_status text,
+    of_job bigint,
+    at timestamptz
+)
+returns bigint
+language plpgsql
+as $$
+declare
+    id constant bigint := nextval(
+        pg_get_serial_sequence('torque.reconcile_window', 'window_id')
+    );
+begin
+    insert into torque.reconcile_window (
+        window_id, root_id, kind, job_id, status, created_from, created_to, opened_at
+    )
+    overriding system value
+    values (id, id, $1, of_job, of_status, since, until, at);
+    return id;
+end
+$$;
+comment on function torque_internal.open_root(
+    text, timestamptz, timestamptz, text, bigint, timestamptz
+) is
+    'Begins a sweep.';
+
+-- True when the sweep is due and its predecessor is over; then the next time is noted.
+create function torque_internal.begin_sweep(
+    of_kind text,
+    of_status text,
+    every interval,
+    first_after interval,
+    at timestamptz
+)
+returns boolean
+language plpgsql
+as $$
+begin
+    insert into torque_internal.sweep (kind, status, started_at, next_at)
+    values (of_kind, of_status, at, at + first_after)
+    on conflict (kind, status) do nothing;
+    update torque_internal.sweep as s
+    set
+        started_at = at,
+        next_at = at + every
+    where s.kind = of_kind
+        and s.status = of_status
+        and s.next_at <= at
+        and not exists (
+            select
+            from torque.reconcile_window w
+            where w.verdict = 'open'
+                and w.kind = split_part(of_kind, '_', 1)
+                and coalesce(w.status, '') = of_status
+        );
+    return found;
+end
+$$;
+comment on function torque_internal.begin_sweep(text, text, interval, interval, timestamptz) is
+    'Whether a sweep is to begin now.';
+
+create function torque_internal.is_silent()
+returns boolean
+language sql
+stable
+as $$
+    select exists (
+        select
+        from torque.reconcile_alarm a
+        where a.alarm = 'webhooks_silent'
+            and a.cleared_at is null
+    )
+$$;
+comment on function torque_internal.is_silent() is
+    'Polls keep finding what webhooks should have told.';
+
+-- The tail reaches back to an order that is known, so that no answer can be empty and true.
+create function torque_internal.plan_tail(p torque_internal.poller, at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    oldest constant timestamptz := at - torque_internal.seconds('history');
+    since timestamptz := p.sweeps_known_to - torque_internal.seconds('lookback');
+    until constant timestamptz := at + p.clock_offset;
+begin
+    if not torque_internal.begin_sweep(
+        'tail', '',
+        torque_internal.seconds('sweep_every')
+            / case when torque_internal.is_silent() then 2 else 1 end,
+        interval '0', at
+    ) then
+        return;
+    end if;
+    since := (
+        select max(o.created_at)
+        from torque.orders o
+        where o.created_at <= since
+    );
+    since := least(greatest(since, oldest), until - interval '1 second');
+    perform torque_internal.open_root('tail', coalesce(since, oldest), until, null, null, at);
+    update torque_internal.poller
+    set sweeps_known_to = until;
+end
+$$;
+comment on function torque_internal.plan_tail(torque_internal.poller, timestamptz) is
+    'Plans the newest windows.';
+
+-- Open statuses are swept often. Final ones to which an order may still go from another final one
+-- change rarely, and no webhook may tell; of those a count is enough where it agrees.
+create function torque_internal.plan_open(p torque_internal.poller, at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    final_every constant integer := 12;
+    every interval;
+    s record;
+begin
+    if p.status_ignored_at is not null then
+        return;
+    end if;
+    for s in
+        select
+            t.status,
+            t.is_final,
+            coalesce(w.pages, 0) as pages
+        from torque.order_status t
+        left join torque_internal.sweep w
+            on w.kind = 'open'
+                and w.status = t.status
+        where not t.is_final
+            or exists (
+                select
+                from torque.status_move m
+                join torque.order_status f
+                    on f.status = m.from_status
+                where m.to_status = t.status
+                    and m.class <> 'anomaly'
+                    and f.is_final
+            )
+        order by t.rank
+    loop
+        every := torque_internal.seconds('open_every')
+            * case when s.is_final then final_every else 1 end
+            / case when torque_internal.is_silent() then 2 else 1 end;
+        -- Never more than half of the budget for it: what takes longer comes less often.
+        every := greatest(
+            every,
+            s.pages * interval '120 seconds' / torque_internal.allowance(p, at)
+        );
+        continue when not torque_internal.begin_sweep('open', s.status, every, every, at);
+        delete from torque.reconcile_window w
+        where w.kind = 'open'
+            and w.status = s.status
+            and w.verdict in ('incomplete', 'suspicious');
+        perform torque_internal.open_root(
+            'open', at - torque_internal.seconds('history'), at + p.clock_offset, s.status, null,
+            at
+        );
+    end loop;
+end
+$$;
+comment on function torque_internal.plan_open(torque_internal.poller, timestamptz) is
+    'Plans the sweeps of single statuses.';
+
+create function torque_internal.plan_audit(at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    near constant timestamptz :=
+        at - least(interval '14 days', torque_internal.seconds('history'));
+    oldest constant timestamptz := at - torque_internal.seconds('history');
+    until constant timestamptz := at - torque_internal.seconds('lookback');
+begin
+    if near < until
+        and torque_internal.begin_sweep('audit_near', '', interval '1 day', interval '1 day', at)
+    then
+        perform torque_internal.open_root('audit', near, until, null, null, at);
+    end if;
+    if oldest < near
+        and torque_internal.begin_sweep('audit_far', '', interval '7 days', interval '7 days', at)
+    then
+        perform torque_internal.open_root('audit', oldest, near, null, null, at);
+    end if;
+end
+$$;
+comment on function torque_internal.plan_audit(timestamptz) is
+    'Plans that old windows are read again: daily those of a fortnight, weekly the rest.';
+
+-- Orders that ask to be verified, found by following the facts: the column itself is not indexed.
+create function torque_internal.plan_verify(p torque_internal.poller, at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    horizon constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    followed constant xid8 := least(p.followed_xid, horizon);
+    webhooks bigint;
+begin
+    select count(*) filter (where e.source = 'webhook')
+    into webhooks
+    from torque.order_events e
+    where e.recorded_xid >= followed
+        and e.recorded_xid < horizon;
+    perform torque_internal.want_lookup(o.order_id, 'verify', o.verify_after, at)
+    from torque.orders o
+    where o.verify_after is not null
+        and (
+            o.is_open
+            or o.order_id in (
+                select e.order_id
+                from torque.order_events e
+                where e.recorded_xid >= followed
+                    and e.recorded_xid < horizon
+            )
+        )
+        -- An order of which nothing but lists is known waits for whoever wants its details.
+        and (o.has_details or o.last_confirmed_at is not null or o.held_facts > 0)
+        and not exists (
+            select
+            from torque_internal.lookup l
+            where l.order_id = o.order_id
+                and torque_internal.rank_of(l.priority) <= 2
+        );
+    update torque_internal.poller as t
+    set
+        followed_xid = horizon,
+        webhooks_per_hour = coalesce(t.webhooks_per_hour, 0)
+            * exp(-extract(epoch from greatest(at - t.planned_at, '0')) / 3600)
+            + coalesce(webhooks, 0);
+end
+$$;
+comment on function torque_internal.plan_verify(torque_internal.poller, timestamptz) is
+    'Plans lookups of orders whose facts ask for one.';
+
+-- Open orders that no sweep covers are asked for by their age, ever less often, each at a moment
+-- of its own; and once when the checkout session is just over, unless a sweep has covered them
+-- since then.
+create function torque_internal.plan_silence(at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    history constant interval := torque_internal.seconds('history');
+    -- For the API to make up its mind.
+    expiry_margin constant interval := '30 seconds';
+    covered_since constant timestamptz := at - (
+        select greatest(
+            3 * torque_internal.seconds('open_every'),
+            2 * max(s.next_at - s.started_at)
+        )
+        from torque_internal.sweep s
+        join torque.order_status t
+            on t.status = s.status
+                and not t.is_final
+    );
+    ages constant interval[] := array[
+        '2 minutes', '5 minutes', '15 minutes', '1 hour', '3 hours', '6 hours', '12 hours', '1 day',
+        '2 days', '3 days', '4 days', '5 days', '6 days', '7 days'
+    ]::interval[] || array(
+        select w * interval '7 days'
+        from generate_series(2, 520) as w
+        where w * interval '7 days' <= history
+    );
+begin
+    if not torque_internal.begin_sweep('silence', '', interval '1 minute', interval '0', at) then
+        return;
+    end if;
+    perform torque_internal.want_lookup(o.order_id, 'silence', at, at)
+    from torque.orders o
+    left join torque_internal.checkout_session s
+        on s.session_id = o.session_id
+            and s.expires_at + expiry_margin between o.newest_as_of and at
+    where o.is_open
+        and coalesce(o.created_at, o.first_seen_at) > at - history
+        and (
+            s.session_id is not null
+            or exists (
+                select
+                from unnest(ages) as a(age)
+                cross join lateral (
+                    select coalesce(o.created_at, o.first_seen_at)
+                        + a.age * (0.9 + abs(hashtext(o.order_id || a.age::text)) % 1000 / 5000.0)
+                        as due_at
+                ) as d
+                where d.due_at <= at
+                    and d.due_at > o.newest_as_of
+            )
+        )
+        and not exists (
+            select
+            from torque.reconcile_window w
+            where w.verdict = 'verified'
+                and w.as_of > covered_since
+                and w.as_of > greatest(o.newest_as_of, s.expires_at + expiry_margin)
+                and o.created_at >= w.created_from
+                and o.created_at < w.created_to
+                and (w.status is null or w.status = o.status)
+        )
+        and not exists (
+            select
+            from torque_internal.lookup l
+            where l.order_id = o.order_id
+        )
+        and not exists (
+            select
+            from torque.missing_order m
+            where m.order_id = o.order_id
+        );
+end
+$$;
+comment on function torque_internal.plan_silence(timestamptz) is
+    'Plans lookups of open orders of which nothing has been heard.';
+
+create function torque_internal.plan_jobs(at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    lookups_max constant integer := 100;
+    job record;
+    wanted integer;
+begin
+    for job in
+        select
+            b.*,
+            r.verified_at is not null as is_verified,
+            exists (
+                select
+                from torque.reconcile_window w
+                where w.root_id = r.window_id
+                    and w.verdict = 'open'
+            ) as is_walking
+        from torque.backfill b
+        join torque.reconcile_window r
+            on r.job_id = b.job_id
+                and r.parent_id is null
+        where b.state in ('running', 'incomplete')
+    loop
+        continue when job.is_walking;
+        wanted := 0;
+        if job.details and not exists (
+            select
+            from torque_internal.lookup l
+            where l.priority = 'backfill'
+        ) then
+            perform torque_internal.want_lookup(o.order_id, 'backfill', at, at)
+            from (
+                select o.order_id
+                from torque.orders o
+                where o.created_at >= job.created_from
+                    and o.created_at < job.created_to
+                    and not o.has_details
+                    and (o.last_confirmed_at >= job.started_at) is not true
+                order by o.created_at desc
+                limit lookups_max
+            ) as o;
+            get diagnostics wanted = row_count;
+        elsif job.details then
+            wanted := 1;
+        end if;
+        continue when wanted > 0;
+        update torque.backfill as b
+        set
+            state = case when job.is_verified then 'done' else 'incomplete' end,
+            finished_at = case when job.is_verified then at end
+        where b.job_id = job.job_id;
+    end loop;
+end
+$$;
+comment on function torque_internal.plan_jobs(timestamptz) is
+    'Carries backfills on to their details and their end.';
+
+create function torque_internal.tidy(at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    forgotten constant timestamptz := at - interval '1 day';
+begin
+    delete from torque_internal.api_call c
+    where c.claimed_at < forgotten;
+    delete from torque_internal.checkout_session s
+    where s.expires_at < at - interval '7 days';
+    update torque_internal.poller as p
+    set
+        tidied_at = at,
+        coarse_dates_at = case when p.coarse_dates_at > forgotten then p.coarse_dates_at end,
+        dates_ignored_at = case when p.dates_ignored_at > forgotten then p.dates_ignored_at end,
+        offset_ignored_at = case when p.offset_ignored_at > forgotten then p.offset_ignored_at end,
+        status_ignored_at = case when p.status_ignored_at > forgotten then p.status_ignored_at end,
+        page_cap = case when p.page_cap_at > forgotten then p.page_cap end;
+end
+$$;
+comment on function torque_internal.tidy(timestamptz) is
+    'Throws old book-keeping away.';
+
+create function torque_internal.plan_work(at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    p torque_internal.poller;
+begin
+    update torque_internal.poller as t
+    set polls_since = coalesce(t.polls_since, at)
+    returning t.*
+    into p;
+    if p.planned_at > at - interval '5 seconds' and p.planned_at <= at then
+        return;
+    end if;
+    if (p.tidied_at > at - interval '1 hour') is not true then
+        perform torque_internal.tidy(at);
+    end if;
+    perform torque_internal.plan_verify(p, at);
+    perform torque_internal.plan_tail(p, at);
+    perform torque_internal.plan_open(p, at);
+    perform torque_internal.plan_silence(at);
+    perform torque_internal.plan_audit(at);
+    perform torque_internal.plan_jobs(at);
+    perform torque_internal.settle_drift(p, at);
+    update torque_internal.poller
+    set planned_at = at;
+end
+$$;
+comment on function torque_internal.plan_work(timestamptz) is
+    'Looks for what is due, every few seconds.';

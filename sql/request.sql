@@ -1,0 +1,151 @@
+-- What people ask the poller for. Replaced whole by every migrate.
+
+set search_path = '';
+
+create or replace function torque.resync(order_id text)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    if torque_internal.is_order_id($1) is not true then
+        raise exception 'not an order id: %', quote_nullable($1)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform torque_internal.want_lookup($1, 'operator', clock_timestamp(), clock_timestamp());
+end
+$$;
+comment on function torque.resync(text) is
+    'Has an order looked up next, and what the API says applied.';
+
+-- The API says when a checkout session is over. What it does not say, or not as a time, is not
+-- known here, and that is no fault.
+create or replace function torque.link_made(answer json)
+returns void
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    insert into torque_internal.checkout_session as s (session_id, expires_at)
+    select a.session_id, a.expires_at
+    from (
+        select
+            case
+                when json_typeof($1 -> 'sessionId') = 'string' then $1 ->> 'sessionId'
+            end as session_id,
+            case
+                when json_typeof($1 -> 'expiresAt') = 'string' then
+                    torque_internal.stamp($1 ->> 'expiresAt')
+            end as expires_at
+    ) as a
+    where a.session_id is not null
+        and a.expires_at is not null
+    on conflict (session_id) do update
+    set expires_at = excluded.expires_at;
+end
+$$;
+comment on function torque.link_made(json) is
+    'Notes from an answer of generate-link when the checkout session is over.';
+
+-- Times outside of those that a request can be made of are taken for the nearest that can; nobody
+-- made orders before. Asked for again while it runs, by a client that lost its connection and does
+-- not know whether it was heard, a job is not started twice.
+create or replace function torque.backfill_start(
+    created_from timestamptz,
+    created_to timestamptz,
+    details boolean default false,
+    now timestamptz default clock_timestamp()
+)
+returns bigint
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+    at constant timestamptz := coalesce($4, clock_timestamp());
+    since constant timestamptz := greatest($1, '2000-01-02T00:00:00Z');
+    until constant timestamptz := least($2, '2100-01-01T00:00:00Z');
+    with_details constant boolean := coalesce($3, false);
+    id bigint;
+begin
+    if ($1 < $2 and since < until) is not true then
+        raise exception 'no time to walk through: from % to %', $1, $2
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform torque_internal.lock_poller();
+    select b.job_id
+    into id
+    from torque.backfill b
+    where b.created_from = since
+        and b.created_to = until
+        and b.details = with_details
+        and b.state = 'running';
+    if found then
+        return id;
+    end if;
+    insert into torque.backfill as b (created_from, created_to, details, started_at)
+    values (since, until, with_details, at)
+    returning b.job_id
+    into id;
+    perform torque_internal.open_root('backfill', since, until, null, id, at);
+    return id;
+end
+$$;
+comment on function torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz) is
+    'Has the orders made between the two times walked through once; tells the number of the job, of'
+    ' the one that runs when it was asked for already.';
+
+create or replace function torque.backfill_resume(job_id bigint)
+returns boolean
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    update torque.backfill as b
+    set
+        state = 'running',
+        finished_at = null
+    where b.job_id = $1
+        and b.state in ('cancelled', 'incomplete');
+    if not found then
+        return exists (
+            select
+            from torque.backfill b
+            where b.job_id = $1
+                and b.state = 'running'
+        );
+    end if;
+    update torque.reconcile_window as w
+    set not_before = null
+    where w.job_id = $1
+        and w.verdict in ('incomplete', 'suspicious');
+    return true;
+end
+$$;
+comment on function torque.backfill_resume(bigint) is
+    'Goes on with a backfill where it was left; false: there is nothing to go on with.';
+
+create or replace function torque.backfill_cancel(
+    job_id bigint,
+    now timestamptz default clock_timestamp()
+)
+returns boolean
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    update torque.backfill as b
+    set
+        state = 'cancelled',
+        finished_at = coalesce($2, clock_timestamp())
+    where b.job_id = $1
+        and b.state in ('running', 'incomplete');
+    return found;
+end
+$$;
+comment on function torque.backfill_cancel(bigint, timestamptz) is
+    'Leaves a backfill where it is; false: it was not under way.';

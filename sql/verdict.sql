@@ -1,0 +1,299 @@
+-- How a window is closed: verified, or called by its name. Replaced whole by every migrate.
+--
+-- A window is verified by an answer that holds as many different orders as it says there are, and
+-- all that are known. What contradicts itself three times is called incomplete, never complete.
+
+set search_path = '';
+
+create function torque_internal.finish_root(of_root bigint, at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    r torque.reconcile_window;
+begin
+    select w.*
+    into r
+    from torque.reconcile_window w
+    where w.window_id = of_root;
+    update torque_internal.sweep as s
+    set pages = (
+        select sum(w.pages)
+        from torque.reconcile_window w
+        where w.root_id = of_root
+    )
+    where s.kind = r.kind
+        and s.status = coalesce(r.status, '');
+    if r.verified_at is null then
+        return;
+    end if;
+    -- The newest certificate is the one that counts.
+    delete from torque.reconcile_window w
+    where w.parent_id is null
+        and w.window_id <> of_root
+        and w.created_from >= r.created_from
+        and w.created_to <= r.created_to
+        and w.status is not distinct from r.status
+        and w.job_id is null
+        and w.opened_at <= r.opened_at;
+    update torque.reconcile_alarm as a
+    set cleared_at = at
+    where a.alarm in ('incomplete', 'suspicious')
+        and a.cleared_at is null
+        and not exists (
+            select
+            from torque.reconcile_window w
+            where w.kind = a.subject
+                and w.verdict in ('incomplete', 'suspicious')
+        );
+end
+$$;
+comment on function torque_internal.finish_root(bigint, timestamptz) is
+    'Tidies up after a sweep.';
+
+-- A divided window is verified when its parts are, and when they have as many orders as it was said
+-- to have; if not, it is counted once more.
+create function torque_internal.close_up(of_window bigint, at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    w torque.reconcile_window;
+    p torque_internal.poller;
+    next_id bigint := of_window;
+begin
+    loop
+        select t.*
+        into w
+        from torque.reconcile_window t
+        where t.window_id = next_id;
+        if w.parent_id is null then
+            perform torque_internal.finish_root(w.window_id, at);
+            return;
+        end if;
+        next_id := w.parent_id;
+        select t.*
+        into w
+        from torque.reconcile_window t
+        where t.window_id = next_id;
+        if exists (
+            select
+            from torque.reconcile_window c
+            where c.parent_id = w.window_id
+                and c.verified_at is null
+        ) then
+            return;
+        end if;
+        select t.*
+        into p
+        from torque_internal.poller t;
+        if w.status is null and w.expected > torque_internal.known_in_span(w, p) then
+            update torque.reconcile_window as t
+            set
+                verdict = 'open',
+                problem = 'recount'
+            where t.window_id = w.window_id;
+            return;
+        end if;
+        update torque.reconcile_window as t
+        set
+            verified_at = at,
+            inside = c.inside,
+            as_of = c.as_of
+        from (
+            select
+                sum(c.inside) as inside,
+                min(c.as_of) as as_of
+            from torque.reconcile_window c
+            where c.parent_id = w.window_id
+        ) as c
+        where t.window_id = w.window_id;
+    end loop;
+end
+$$;
+comment on function torque_internal.close_up(bigint, timestamptz) is
+    'Verifies the windows that a verified one completes.';
+
+create function torque_internal.settle(
+    w torque.reconcile_window,
+    verdict text,
+    expected bigint,
+    seen bigint,
+    inside bigint,
+    as_of timestamptz,
+    at timestamptz
+)
+returns text
+language plpgsql
+as $$
+begin
+    update torque.reconcile_window as t
+    set
+        verdict = $2,
+        expected = $3,
+        seen = $4,
+        inside = $5,
+        as_of = $6,
+        verified_at = at,
+        problem = null,
+        not_before = null,
+        page_offset = null,
+        first_total = null,
+        seam = null
+    where t.window_id = w.window_id;
+    delete from torque_internal.paged_order o
+    where o.window_id = w.window_id;
+    perform torque_internal.close_up(w.window_id, at);
+    return verdict;
+end
+$$;
+comment on function torque_internal.settle(
+    torque.reconcile_window, text, bigint, bigint, bigint, timestamptz, timestamptz
+) is
+    'Closes a window.';
+
+-- The window stays open, three times; then it is incomplete, and asked for again after a while.
+create function torque_internal.contradict(
+    w torque.reconcile_window,
+    what text,
+    at timestamptz,
+    named text default 'incomplete'
+)
+returns text
+language plpgsql
+as $$
+declare
+    tries_max constant integer := 3;
+    has_failed constant boolean := w.tries + 1 >= tries_max;
+begin
+    update torque.reconcile_window as t
+    set
+        tries = t.tries + 1,
+        problem = what,
+        verdict = case when has_failed then named else t.verdict end,
+        not_before = case when has_failed then
+            at + least(interval '5 minutes' * 2 ^ least(w.tries - 2, 10), interval '1 hour')
+        end,
+        page_offset = null,
+        first_total = null,
+        seam = null
+    where t.window_id = w.window_id;
+    delete from torque_internal.paged_order o
+    where o.window_id = w.window_id;
+    if not has_failed then
+        return what;
+    end if;
+    perform torque_internal.raise_alarm(
+        named,
+        w.kind,
+        format('orders made from %s to %s: %s', w.created_from, w.created_to, what),
+        at
+    );
+    return named;
+end
+$$;
+comment on function torque_internal.contradict(
+    torque.reconcile_window, text, timestamptz, text
+) is
+    'Counts an answer that cannot be believed.';
+
+-- Orders that should be in the answer and are not. From a list of one status they have gone on:
+-- a lookup tells where to. From a list of all they cannot go: the list is asked again, then the
+-- orders are looked up, and a list that hides what exists is told from one that was cut.
+create function torque_internal.absent_orders(
+    w torque.reconcile_window,
+    ids text[],
+    as_of timestamptz
+)
+returns text[]
+language plpgsql
+stable
+as $$
+begin
+    return array(
+        select o.order_id
+        from torque.orders o
+        where o.created_at >= w.created_from
+            and o.created_at < w.created_to
+            and (w.status is null or o.status = w.status)
+            -- Lists may lag behind what is told of single orders.
+            and o.first_seen_at < as_of - interval '60 seconds'
+            and (w.status is null or o.newest_as_of < as_of - interval '5 seconds')
+            and o.order_id <> all (ids)
+            and not exists (
+                select
+                from torque.missing_order m
+                where m.order_id = o.order_id
+            )
+            and not exists (
+                select
+                from torque_internal.unlisted u
+                where u.order_id = o.order_id
+                    and u.explained_at is not null
+            )
+        order by o.created_at desc
+    );
+end
+$$;
+comment on function torque_internal.absent_orders(
+    torque.reconcile_window, text[], timestamptz
+) is
+    'Orders known here that an answer for the window should have had.';
+
+-- The answer holds all that the API says there is.
+create function torque_internal.complete(
+    w torque.reconcile_window,
+    ids text[],
+    expected bigint,
+    inside bigint,
+    as_of timestamptz,
+    at timestamptz
+)
+returns text
+language plpgsql
+as $$
+declare
+    lookups_max constant integer := 20;
+    absent constant text[] := torque_internal.absent_orders(w, ids, as_of);
+    of_order text;
+begin
+    if cardinality(absent) = 0 then
+        delete from torque_internal.unlisted u
+        where u.order_id = any (ids);
+        perform torque_internal.found_again(ids, at);
+        return torque_internal.settle(w, 'verified', expected, cardinality(ids), inside, as_of, at);
+    end if;
+    if w.status is null and w.tries = 0 then
+        return torque_internal.contradict(w, 'absent', at);
+    end if;
+    if w.status is null then
+        insert into torque_internal.unlisted (order_id, absent_since)
+        select u, at
+        from unnest(absent[1:lookups_max]) as u
+        on conflict (order_id) do nothing;
+    end if;
+    foreach of_order in array absent[1:lookups_max] loop
+        perform torque_internal.want_lookup(of_order, 'verify', at, at);
+    end loop;
+    if cardinality(absent) > lookups_max then
+        return torque_internal.contradict(w, 'absent', at, 'suspicious');
+    elsif w.status is not null then
+        return torque_internal.settle(w, 'verified', expected, cardinality(ids), inside, as_of, at);
+    end if;
+    update torque.reconcile_window as t
+    set
+        problem = 'absent',
+        not_before = at + interval '30 seconds',
+        page_offset = null,
+        first_total = null,
+        seam = null
+    where t.window_id = w.window_id;
+    delete from torque_internal.paged_order o
+    where o.window_id = w.window_id;
+    return 'absent';
+end
+$$;
+comment on function torque_internal.complete(
+    torque.reconcile_window, text[], bigint, bigint, timestamptz, timestamptz
+) is
+    'Verifies a window, unless it lacks what is known to exist.';
