@@ -1,5 +1,5 @@
--- What the poller learns from the command line. Runs once, as torque_owner, and is never edited
--- after release.
+-- What the poller learns from the command line, and one more alarm. Runs once, as torque_owner, and
+-- is never edited after release.
 
 set search_path = '';
 
@@ -19,3 +19,16 @@ comment on column torque_internal.checkout_session.session_id is
     'The session, as the API calls it.';
 comment on column torque_internal.checkout_session.expires_at is
     'When it is over; a week later it is forgotten here.';
+
+alter table torque.reconcile_alarm
+    drop constraint reconcile_alarm_alarm_check;
+alter table torque.reconcile_alarm
+    add constraint reconcile_alarm_alarm_check
+        check (alarm in (
+            'incomplete', 'suspicious', 'unauthorized', 'refused', 'missing', 'unusable',
+            'webhooks_silent', 'status_ignored'
+        ));
+comment on column torque.reconcile_alarm.alarm is
+    'incomplete, suspicious (windows), unauthorized (the API refuses the key), refused (it refuses'
+    ' a request), missing (orders that it does not know any more), unusable (orders of which it'
+    ' tells what cannot be taken in), webhooks_silent, status_ignored (it does not filter by it).';

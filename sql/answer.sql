@@ -307,7 +307,12 @@ begin
     outcome := (
         torque_internal.ingest_patiently('lookup', array[c.order_id], as_of, at, array[doc])
     )[1];
-    if outcome in ('busy', 'quarantined') then
+    if outcome in ('quarantined', 'refused') then
+        perform torque_internal.raise_alarm(
+            'unusable', c.order_id, format('what a lookup tells of it is %s', outcome), at
+        );
+    end if;
+    if outcome in ('busy', 'quarantined', 'refused') then
         update torque_internal.lookup as l
         set
             tries = l.tries + 1,
@@ -334,5 +339,5 @@ $$;
 comment on function torque.reconcile_lookup(
     bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
 ) is
-    'Takes an answer of order-status in, in a word: applied, agreed, busy, quarantined, malformed'
-    ' (about another order) or superseded.';
+    'Takes an answer of order-status in, in a word: applied, agreed, busy, quarantined, refused (by'
+    ' something other than its data), malformed (about another order) or superseded.';

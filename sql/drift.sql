@@ -3,6 +3,63 @@
 
 set search_path = '';
 
+-- For facts of a poll that failed together: each in a subtransaction. refused: for what is not its
+-- data's fault, as by a trigger of the merchant's. When several are, and no other is taken, it is
+-- not about one order, and is raised.
+create function torque_internal.ingest_polled_each(
+    source text,
+    order_ids text[],
+    as_of timestamptz,
+    answered timestamptz,
+    docs json[]
+)
+returns text[]
+language plpgsql
+as $$
+declare
+    outcomes text[] := '{}';
+    outcome text;
+    code text;
+begin
+    for n in 1..cardinality(order_ids) loop
+        begin
+            outcome := (
+                torque.ingest_polled(
+                    array[source], order_ids[n:n], array[as_of], array[answered], docs[n:n]
+                )
+            )[1];
+            set constraints all immediate;
+        exception
+            when data_exception or integrity_constraint_violation then
+                perform torque_internal.quarantine(
+                    array[sha256(convert_to(source || ':' || docs[n]::text, 'UTF8'))],
+                    array['database_' || sqlstate],
+                    array[answered],
+                    array[convert_to(docs[n]::text, 'UTF8')]
+                );
+                outcome := 'quarantined';
+            when transaction_rollback or lock_not_available then
+                outcome := 'busy';
+            when insufficient_resources or operator_intervention or system_error then
+                raise;
+            when others then
+                outcome := 'refused';
+                code := sqlstate;
+        end;
+        outcomes := outcomes || outcome;
+    end loop;
+    if cardinality(outcomes) > 1 and 'refused' = all (outcomes) then
+        raise exception 'no fact is taken'
+            using errcode = code;
+    end if;
+    return outcomes;
+end
+$$;
+comment on function torque_internal.ingest_polled_each(
+    text, text[], timestamptz, timestamptz, json[]
+) is
+    'torque.ingest_polled(), fact by fact: what the database objects to costs the others nothing.';
+
 -- Facts of a poll go in as those of webhooks do. A receiver that has one of the orders is done with
 -- it in milliseconds; what is still taken after a second is told to the caller.
 create function torque_internal.ingest_patiently(
@@ -19,6 +76,8 @@ declare
     outcomes text[] := array_fill('busy'::text, array[coalesce(cardinality(order_ids), 0)]);
     places integer[];
     again text[];
+    again_ids text[];
+    again_docs json[];
 begin
     for attempt in 1..20 loop
         places := array(
@@ -31,15 +90,25 @@ begin
         if attempt > 1 then
             perform pg_sleep(0.05);
         end if;
-        select torque.ingest_polled(
-            array_agg(source order by u.n),
-            array_agg(order_ids[u.place] order by u.n),
-            array_agg(as_of order by u.n),
-            array_agg(answered order by u.n),
-            array_agg(docs[u.place] order by u.n)
-        )
-        into again
+        select array_agg(order_ids[u.place] order by u.n), array_agg(docs[u.place] order by u.n)
+        into again_ids, again_docs
         from unnest(places) with ordinality as u(place, n);
+        begin
+            again := torque.ingest_polled(
+                array_fill(source, array[cardinality(places)]),
+                again_ids,
+                array_fill(as_of, array[cardinality(places)]),
+                array_fill(answered, array[cardinality(places)]),
+                again_docs
+            );
+            -- What would object at the commit is to object here, where it is caught.
+            set constraints all immediate;
+        exception
+            when others then
+                again := torque_internal.ingest_polled_each(
+                    source, again_ids, as_of, answered, again_docs
+                );
+        end;
         for n in 1..cardinality(places) loop
             outcomes[places[n]] := again[n];
         end loop;
@@ -231,6 +300,7 @@ declare
     polls_since constant timestamptz := (select p.polls_since from torque_internal.poller p);
     found torque_internal.difference[];
     outcomes text[];
+    is_taken boolean;
     still jsonb;
     d torque_internal.difference;
     o torque.orders;
@@ -262,8 +332,17 @@ begin
     ) as f;
 
     for n in 1..cardinality(found) loop
-        continue when outcomes[n] in ('busy', 'quarantined');
+        continue when outcomes[n] = 'busy';
         d := found[n];
+        is_taken := outcomes[n] not in ('quarantined', 'refused');
+        if is_taken then
+            perform torque_internal.clear_alarm('unusable', d.order_id, answered);
+        else
+            perform torque_internal.raise_alarm(
+                'unusable', d.order_id, format('what a list tells of it is %s', outcomes[n]),
+                answered
+            );
+        end if;
         select t.*
         into o
         from torque.orders t
@@ -271,7 +350,7 @@ begin
         foreach field in array d.fields loop
             place := array_position(names, field);
             continue when place is null
-                or field = 'status' and outcomes[n] <> 'applied'
+                or field = 'status' and is_taken and outcomes[n] <> 'applied'
                 or field = 'order' and (o.created_at >= polls_since) is not true;
             perform torque_internal.note_drift(
                 d.order_id, field, 'list', w.window_id, d.was[place], d.api_says[place], answered,

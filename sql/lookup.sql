@@ -100,6 +100,7 @@ begin
     where u.order_id = of_order
         and u.absent_since <= asked;
     perform torque_internal.found_again(array[of_order], at);
+    perform torque_internal.clear_alarm('unusable', of_order, at);
     delete from torque_internal.lookup l
     where l.order_id = of_order
         and l.wanted_at <= asked

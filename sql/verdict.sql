@@ -257,6 +257,17 @@ declare
     absent constant text[] := torque_internal.absent_orders(w, ids, as_of);
     of_order text;
 begin
+    -- Seen is not enough: a certificate says that they are here.
+    if exists (
+        select
+        from unnest(ids) as u(order_id)
+        left join torque.orders o
+            on o.order_id = u.order_id
+        where o.order_id is null
+            and u.order_id not like 'orderd-test.%'
+    ) then
+        return torque_internal.contradict(w, 'not_taken', at);
+    end if;
     if cardinality(absent) = 0 then
         delete from torque_internal.unlisted u
         where u.order_id = any (ids);

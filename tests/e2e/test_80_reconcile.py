@@ -213,6 +213,69 @@ class Reconcile(unittest.TestCase):
         time.sleep(1)
         self.assertEqual(len(self.api.log), 1, "a restart forgets that it was refused")
 
+    # the database objects -----------------------------------------------------------------------
+    def poison(self, sqlstate, trigger):
+        """A trigger of the merchant's that raises for one order."""
+        self.database.query("""
+            create function public.object() returns trigger language plpgsql as $$
+            begin
+                raise exception 'poison' using errcode = '%s';
+            end $$;
+            create %s for each row when (new.order_id = 'order_00007')
+                execute function public.object()""" % (sqlstate, trigger))
+
+    def alarms(self):
+        return self.database.query("select alarm, subject from torque.reconcile_alarm"
+                                   " where cleared_at is null order by 1, 2")
+
+    def check_poison(self, orderd):
+        """The others are here, and nothing claims that all are."""
+        expected = orders_of(self.shop)
+        del expected["order_00007"]
+        orderd.wait_until(lambda: orders_in(self.database) == expected, "the others are here", SOON)
+        orderd.wait_until(lambda: ["incomplete", "tail"] in self.alarms(), "it is told", SOON)
+        self.assertIn(["unusable", "order_00007"], self.alarms())
+        self.assertEqual(self.database.query(
+            "select verdict, problem from torque.reconcile_window where kind = 'tail'"
+            " and created_from < now() - interval '25 days'"), [["incomplete", "not_taken"]])
+        self.deliver(orderd, "order_of_a_webhook")
+
+    def test_an_order_that_the_database_refuses_costs_the_others_nothing_and_is_told(self):
+        self.fill(30)
+        self.poison("P0001", "trigger object before insert or update on torque.orders")
+        orderd = self.start("run")
+        self.check_poison(orderd)
+        self.assertNotIn("poison", orderd.log())
+        self.database.query(
+            "drop trigger object on torque.orders; select torque.resync('order_00007')")
+        orderd.wait_until(lambda: "order_00007" in orders_in(self.database), "it is here", SOON)
+        self.assertNotIn(["unusable", "order_00007"], self.alarms())
+        self.database.query("update torque.reconcile_window set not_before = null")
+        orderd.wait_until(lambda: not self.alarms(), "all is well", SOON)
+
+    def test_what_the_database_objects_to_in_data_is_kept_in_the_quarantine(self):
+        self.fill(30)
+        self.poison("23514", "constraint trigger object after insert on torque.order_events"
+                             " deferrable initially deferred")
+        self.check_poison(self.start("run"))
+        self.assertEqual(self.database.query(
+            "select distinct reason, convert_from(body, 'UTF8')::json ->> 'id'"
+            " from torque.quarantine"), [["database_23514", "order_00007"]])
+
+    def test_a_database_that_takes_nothing_is_asked_ever_less_often_and_says_so(self):
+        self.fill(30)
+        self.poison("42703", "trigger object before insert on torque.order_events")
+        self.database.query("create trigger others before insert on torque.order_events"
+                            " for each row execute function public.object()")
+        orderd = self.start("run")
+        self.assertIn("sqlstate=42703", orderd.says("reconcile_refused"))
+        time.sleep(3)
+        self.assertLess(orderd.log().count("event=reconcile_refused"), 6)
+        self.assertEqual(orders_in(self.database), {})
+        self.database.query("drop trigger object on torque.order_events;"
+                            "drop trigger others on torque.order_events")
+        self.wait_equal(orderd)
+
     # deaths -----------------------------------------------------------------------------------
     def test_a_walk_that_is_killed_is_continued(self):
         self.fill(1500)
