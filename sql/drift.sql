@@ -214,7 +214,18 @@ begin
                 where e.order_id = c.order_id
                     and e.event_key = sha256(convert_to('list:' || c.doc::text, 'UTF8'))
                     and e.received_at <= c.last_confirmed_at
-                    and (e.deliveries >= repeats_max or 'status' <> all (c.fields))
+                    and (
+                        'status' <> all (c.fields)
+                        -- A page that is read again tells it again, and no lookup comes between.
+                        or e.deliveries >= repeats_max
+                            and repeats_max <= (
+                                select sum(n.deliveries)
+                                from torque.order_events n
+                                where n.order_id = c.order_id
+                                    and n.source = 'lookup'
+                                    and n.occurred_at >= e.received_at
+                            )
+                    )
                     and not exists (
                         select
                         from torque.order_events n
