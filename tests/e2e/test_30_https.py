@@ -22,6 +22,17 @@ PROBE = os.environ["HTTPS_PROBE"]
 INSIDE = "HTTPS_TEST_INSIDE"  # set in the namespace where names are looked up
 SECRET = "Bearer secret-of-the-test"
 PATIENCE = 30  # seconds; also under valgrind
+# What OpenSSL's own defaults would refuse is left to us.
+LENIENT = """
+openssl_conf = init
+[init]
+ssl_conf = modules
+[modules]
+system_default = lenient
+[lenient]
+MinProtocol = TLSv1
+CipherString = DEFAULT@SECLEVEL=0
+"""
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -238,12 +249,21 @@ class Trust(unittest.TestCase):
     def test_an_authority_of_the_system_is_not_one_of_ours(self):
         self.refused(self.issued("DNS:localhost"), "issuer", ca="-")
 
-    def test_TLS_1_1_is_refused(self):
+    def test_TLS_1_1_is_refused_although_the_system_would_allow_it(self):
         context = self.issued("DNS:localhost")
         context.set_ciphers("DEFAULT@SECLEVEL=0")
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-        self.refused(context, "protocol version")
+        lenient = os.path.join(self.directory, "lenient.cnf")
+        with open(lenient, "w", encoding="ascii") as file:
+            file.write(LENIENT)
+        with Server(keeps, context) as server:
+            other = subprocess.run(
+                ["openssl", "s_client", "-connect", "127.0.0.1:%d" % server.port],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                timeout=PATIENCE, env=dict(os.environ, OPENSSL_CONF=lenient))
+            self.assertEqual(server.handshakes, 1, other.stdout.decode())
+        self.refused(context, "protocol version", environment={"OPENSSL_CONF": lenient})
 
     def test_TLS_1_2_is_trusted(self):
         context = self.issued("DNS:localhost")
