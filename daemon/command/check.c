@@ -269,7 +269,8 @@ static void check_offline(const struct command *command, struct faults *faults)
 	"from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "      \
 	"where n.nspname = 'torque' and p.proname in ('ingest', 'ingest_each', "                   \
 	"'ingest_unusable', 'schema_state', 'reconcile_next', 'reconcile_page', "                  \
-	"'reconcile_lookup', 'reconcile_failed', 'claim_call', 'call_ended') "                     \
+	"'reconcile_lookup', 'reconcile_failed', 'claim_call', 'call_ended', "                     \
+	"'api_access_changed') "                                                                   \
 	"and not pg_catalog.has_function_privilege(p.oid, 'execute')"
 
 struct online {
