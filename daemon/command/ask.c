@@ -109,21 +109,28 @@ static void wait_over(void *owner)
 	loop_stop(ask->loop);
 }
 
-struct ask *ask_new(const struct command *command, int *ret_code)
+struct ask *ask_open(const struct config *config, struct faults *faults, int *ret_code)
 {
 	struct ask *ask = new_or_die(sizeof(*ask));
-	struct faults faults = { .count = 0 };
 
 	ask->loop = loop_new();
 	ask->waiting = loop_timer_new(ask->loop, wait_over, ask);
-	ask->torque = open_torque(ask->loop, command->config, &faults);
-	faults_print(&faults, stderr);
-	faults_fini(&faults);
-	*ret_code = ask->torque ? open_session(ask, command->config) : EX_CONFIG;
+	ask->torque = open_torque(ask->loop, config, faults);
+	*ret_code = ask->torque ? open_session(ask, config) : EX_CONFIG;
 	if (*ret_code != EX_OK) {
 		ask_free(ask);
 		return NULL;
 	}
+	return ask;
+}
+
+struct ask *ask_new(const struct command *command, int *ret_code)
+{
+	struct faults faults = { .count = 0 };
+	struct ask *ask = ask_open(command->config, &faults, ret_code);
+
+	faults_print(&faults, stderr);
+	faults_fini(&faults);
 	return ask;
 }
 
@@ -271,7 +278,7 @@ int ask_exit_code(enum torque_end end)
 	return EX_UNAVAILABLE;
 }
 
-int ask_call(struct ask *ask, const struct torque_call *call, const char *purpose,
+int ask_quietly(struct ask *ask, const struct torque_call *call, const char *purpose,
 	const struct torque_answer **ret_answer)
 {
 	char call_id[ASK_NUMBER_MAX];
@@ -290,14 +297,22 @@ int ask_call(struct ask *ask, const struct torque_call *call, const char *purpos
 	}
 	loop_run(ask->loop);
 	*ret_answer = &ask->answer;
-	if (ask->answer.end != TORQUE_GOOD) {
-		fputs("orderd: ", stderr);
-		screen_put(stderr, text_of(ask->answer.problem), TORQUE_PROBLEM_MAX);
-		fputc('\n', stderr);
-	}
 	if (!tell_end(ask, call_id)) {
 		/* The answer is good all the same; its place stays taken for longer. */
 		ask_session_failed(ask);
 	}
 	return ask_exit_code(ask->answer.end);
+}
+
+int ask_call(struct ask *ask, const struct torque_call *call, const char *purpose,
+	const struct torque_answer **ret_answer)
+{
+	int code = ask_quietly(ask, call, purpose, ret_answer);
+
+	if (*ret_answer && (*ret_answer)->end != TORQUE_GOOD) {
+		fputs("orderd: ", stderr);
+		screen_put(stderr, text_of((*ret_answer)->problem), TORQUE_PROBLEM_MAX);
+		fputc('\n', stderr);
+	}
+	return code;
 }
