@@ -6,10 +6,9 @@ import os
 import random
 import re
 import time
-import unittest
 from datetime import datetime, timezone
 
-from support import daemon, events, fake_torque, http, pg, tap, wait
+from support import case, daemon, events, fake_torque, http, tap, wait
 
 STATUSES = ("pending", "processing", "completed", "cancelled", "refunded")
 DAY = 86400
@@ -37,14 +36,9 @@ def busiest_minute(log):
     return max((sum(1 for other in times if at <= other < at + 60) for at in times), default=0)
 
 
-class Reconcile(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = pg.Cluster()
-        cls.addClassCleanup(cls.cluster.close)
-
+class Reconcile(case.WithDatabase):
     def setUp(self):
-        self.database = self.cluster.migrated()
+        super().setUp()
         self.shop = fake_torque.Shop()
         self.api = self.start_api(self.shop)
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from support import certificate, fake_torque, pg, tap, wait
+from support import case, certificate, fake_torque, tap, wait
 
 KEY = "test-api-key-0123456789abcdef"
 SECRET = "webhook-secret-0123456789abcdef"
@@ -46,20 +46,19 @@ class OddHandler(fake_torque.Handler):
         return super().date_time_string((timestamp or time.time()) + self.server.clock_ahead)
 
 
-class Case(unittest.TestCase):
+class Case(case.WithDatabase):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = pg.Cluster()
-        cls.addClassCleanup(cls.cluster.close)
+        super().setUpClass()
         cls.webhooks = fake_torque.Webhooks(SECRET, 1)
 
     def setUp(self):
+        super().setUp()
         self.directory = tempfile.mkdtemp(prefix="orderd-api-")
         self.addCleanup(shutil.rmtree, self.directory)
         os.mkdir(self.path("credentials"), 0o700)
         self.write("credentials/api-key", KEY)
         self.write("credentials/webhook-secret", SECRET)
-        self.database = self.cluster.migrated()
         self.shop = fake_torque.Shop()
         self.api = Odd(self.shop, self.webhooks, KEY, per_minute=1000).start()
         self.addCleanup(self.api.server_close)
