@@ -300,6 +300,20 @@ comment on function torque_internal.end_call(
 ) is
     'Ends a call, and learns from the head of its answer how patient the API is.';
 
+create or replace function torque.api_access_changed()
+returns void
+language sql
+security definer
+set search_path = ''
+as $$
+    update torque_internal.poller
+    set stopped_until = null
+    where stopped_until is not null
+$$;
+comment on function torque.api_access_changed() is
+    'The key or the address of the API is another one: polling that a refused key has stopped is'
+    ' tried again at once.';
+
 create or replace function torque.call_ended(
     call_id bigint,
     answered_at timestamptz,

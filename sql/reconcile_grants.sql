@@ -6,6 +6,7 @@ grant execute
     on function
         torque.claim_call(text, text, text, timestamptz),
         torque.call_ended(bigint, timestamptz, integer, integer, timestamptz, integer),
+        torque.api_access_changed(),
         torque.reconcile_next(timestamptz),
         torque.reconcile_page(
             bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json

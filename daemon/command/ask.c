@@ -116,21 +116,28 @@ static void wait_over(void *owner)
 	loop_stop(ask->loop);
 }
 
-struct ask *ask_new(const struct command *command, int *ret_code)
+struct ask *ask_open(const struct config *config, struct faults *faults, int *ret_code)
 {
 	struct ask *ask = new_or_die(sizeof(*ask));
-	struct faults faults = { .count = 0 };
 
 	ask->loop = loop_new();
 	ask->waiting = loop_timer_new(ask->loop, wait_over, ask);
-	ask->torque = open_torque(ask->loop, command->config, &faults);
-	faults_print(&faults, stderr);
-	faults_fini(&faults);
-	*ret_code = ask->torque ? open_session(ask, command->config) : EX_CONFIG;
+	ask->torque = open_torque(ask->loop, config, faults);
+	*ret_code = ask->torque ? open_session(ask, config) : EX_CONFIG;
 	if (*ret_code != EX_OK) {
 		ask_free(ask);
 		return NULL;
 	}
+	return ask;
+}
+
+struct ask *ask_new(const struct command *command, int *ret_code)
+{
+	struct faults faults = { .count = 0 };
+	struct ask *ask = ask_open(command->config, &faults, ret_code);
+
+	faults_print(&faults, stderr);
+	faults_fini(&faults);
 	return ask;
 }
 
@@ -337,15 +344,19 @@ static int make_call(
 		die("a call is made while another one runs");
 	}
 	loop_run(ask->loop);
+	return EX_OK;
+}
+
+static void say_problem(const struct ask *ask)
+{
 	if (ask->answer.end != TORQUE_GOOD) {
 		fputs("orderd: ", stderr);
 		screen_put(stderr, text_of(ask->answer.problem), TORQUE_PROBLEM_MAX);
 		fputc('\n', stderr);
 	}
-	return EX_OK;
 }
 
-int ask_call(struct ask *ask, const struct torque_call *call, const char *purpose,
+int ask_quietly(struct ask *ask, const struct torque_call *call, const char *purpose,
 	const struct torque_answer **ret_answer)
 {
 	int code = make_call(ask, call, purpose, NULL);
@@ -359,6 +370,17 @@ int ask_call(struct ask *ask, const struct torque_call *call, const char *purpos
 		ask_session_failed(ask);
 	}
 	return ask_exit_code(ask->answer.end);
+}
+
+int ask_call(struct ask *ask, const struct torque_call *call, const char *purpose,
+	const struct torque_answer **ret_answer)
+{
+	int code = ask_quietly(ask, call, purpose, ret_answer);
+
+	if (*ret_answer) {
+		say_problem(ask);
+	}
+	return code;
 }
 
 /* What the database cannot take in is an answer that cannot be used. */
@@ -388,6 +410,7 @@ int ask_lookup(struct ask *ask, const char *order_id, const struct torque_answer
 	if (code != EX_OK) {
 		return code;
 	}
+	say_problem(ask);
 	if (ask->answer.end != TORQUE_GOOD) {
 		if (!tell_failure(ask, ask->answer.end, ask->answer.problem)) {
 			return ask_session_failed(ask);

@@ -13,6 +13,8 @@ struct ask; /* heap: the API's key, a database session, a connection to the API 
 
 /* NULL: it has been said why, and *ret_code is the exit code. */
 struct ask *ask_new(const struct command *command, int *ret_code);
+/* The same, with what is wrong with the settings in faults. */
+struct ask *ask_open(const struct config *config, struct faults *faults, int *ret_code);
 void ask_free(struct ask *ask);
 
 /* Waits for a place in the budget as an operator, makes the call, and tells the database how it
@@ -21,6 +23,9 @@ void ask_free(struct ask *ask);
  *
  * *ret_answer is borrowed until the next call; NULL when no call was made. */
 int ask_call(struct ask *ask, const struct torque_call *call, const char *purpose,
+	const struct torque_answer **ret_answer);
+/* The same, but what is wrong with the answer is left for the caller to say. */
+int ask_quietly(struct ask *ask, const struct torque_call *call, const char *purpose,
 	const struct torque_answer **ret_answer);
 
 enum { ASK_OUTCOME_MAX = 24 };

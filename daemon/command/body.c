@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 
 static int refuse(const char *file, int error, const char *what)
 {
@@ -50,5 +49,28 @@ int body_read(const char *file, char **ret_bytes, size_t *ret_len)
 	}
 	code = read_stream(file, stream, ret_bytes, ret_len);
 	fclose(stream);
+	return code;
+}
+
+int body_with_keys(const struct command *command,
+	int (*use)(const struct command *command, const struct keys *keys, struct text body))
+{
+	struct faults faults = { .count = 0 };
+	struct keys *keys = keys_load(command->config, &faults);
+	char *bytes;
+	size_t len;
+	int code;
+
+	faults_print(&faults, stderr);
+	faults_fini(&faults);
+	if (!keys) {
+		return EX_CONFIG;
+	}
+	code = body_read(command->argument, &bytes, &len);
+	if (code == EX_OK) {
+		code = use(command, keys, (struct text){ bytes, len });
+		free(bytes);
+	}
+	keys_free(keys);
 	return code;
 }

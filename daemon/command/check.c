@@ -2,12 +2,15 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/stamp.h"
+#include "command/ask.h"
 #include "command/keys.h"
+#include "command/screen.h"
 #include "io/https.h"
 #include "io/store.h"
 #include "io/stream.h"
@@ -18,9 +21,11 @@ enum {
 	CHECK_ONLINE_MS = 3000,  /* for the database to be reached and asked */
 	CHECK_EXPIRES_DAYS = 14, /* a certificate that ends earlier is warned about */
 	CHECK_ORIGIN_MAX = 256,
+	CHECK_CLOCK_S = 5, /* two clocks may be so far from each other */
 };
 
-#define DAY_US INT64_C(86400000000)
+#define DAY_US    INT64_C(86400000000)
+#define SECOND_US INT64_C(1000000)
 
 static void copy_faults(struct faults *to, const struct faults *from)
 {
@@ -41,6 +46,27 @@ static void name_setting(const struct config *config, enum config_key key, char 
 	config_say_origin(config, key, origin, sizeof(origin));
 	snprintf(out, size, "%s: [%s] %s", origin, config_rules[key].section,
 		config_rules[key].name);
+}
+
+static void say_setting(struct faults *faults, bool warning, const struct config *config,
+	enum config_key key, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* One sentence about a setting; where it comes from is said first. */
+static void say_setting(struct faults *faults, bool warning, const struct config *config,
+	enum config_key key, const char *format, ...)
+{
+	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX], sentence[FAULT_TEXT_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	va_end(arguments);
+	name_setting(config, key, setting, sizeof(setting));
+	if (warning) {
+		fault_warn(faults, "%s: %s", setting, sentence);
+	} else {
+		fault_add(faults, "%s: %s", setting, sentence);
+	}
 }
 
 /* Who can write the file decides what is taken for genuine. */
@@ -82,7 +108,6 @@ static void check_secrets(const struct config *config, struct faults *faults)
 static void check_ca_file(const struct config *config, struct faults *faults)
 {
 	char ca_file[CONFIG_PATH_MAX], problem[HTTPS_PROBLEM_MAX];
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX];
 	struct loop *loop;
 	struct https *https;
 
@@ -92,8 +117,7 @@ static void check_ca_file(const struct config *config, struct faults *faults)
 	loop = loop_new();
 	https = https_new(loop, "https://localhost", ca_file, problem);
 	if (!https) {
-		name_setting(config, CONFIG_TORQUE_CA_FILE, setting, sizeof(setting));
-		fault_add(faults, "%s: %s", setting, problem);
+		say_setting(faults, false, config, CONFIG_TORQUE_CA_FILE, "%s", problem);
 	}
 	https_free(https);
 	loop_free(loop);
@@ -155,28 +179,20 @@ static bool is_loopback(const struct config *config, enum config_key key)
 static void check_admin_exposure(
 	const struct config *config, enum config_key key, struct faults *faults)
 {
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX];
-
 	if (config_text(config, key)[0] && !is_loopback(config, key)) {
-		name_setting(config, key, setting, sizeof(setting));
-		fault_warn(faults,
-			"%s: anybody who reaches it reads the metrics; a loopback address keeps "
-			"them here",
-			setting);
+		say_setting(faults, true, config, key,
+			"anybody who reaches it reads the metrics; a loopback address keeps them "
+			"here");
 	}
 }
 
 static void check_exposure(const struct config *config, struct faults *faults)
 {
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX];
-
 	if (!is_loopback(config, CONFIG_LISTEN_ADDRESS) &&
 		!config_text(config, CONFIG_LISTEN_TLS_CERTIFICATE)[0]) {
-		name_setting(config, CONFIG_LISTEN_ADDRESS, setting, sizeof(setting));
-		fault_warn(faults,
-			"%s: customers' data would cross the network in the clear; set "
-			"tls_certificate, or listen on 127.0.0.1 behind a proxy",
-			setting);
+		say_setting(faults, true, config, CONFIG_LISTEN_ADDRESS,
+			"customers' data would cross the network in the clear; set "
+			"tls_certificate, or listen on 127.0.0.1 behind a proxy");
 	}
 	check_admin_exposure(config, CONFIG_ADMIN_ADDRESS, faults);
 	check_admin_exposure(config, CONFIG_ADMIN_RECONCILE_ADDRESS, faults);
@@ -195,54 +211,47 @@ static void check_public_url(const struct config *config, struct faults *faults)
 {
 	const char *url = config_text(config, CONFIG_LISTEN_PUBLIC_URL);
 	const char *path = config_text(config, CONFIG_LISTEN_PATH);
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX];
 
 	if (!url[0]) {
 		return;
 	}
-	name_setting(config, CONFIG_LISTEN_PUBLIC_URL, setting, sizeof(setting));
 	if (!text_equal(url_path(url), text_of(path))) {
-		fault_warn(faults,
-			"%s: its path is not [listen] path = %s; a delivery to it is answered 404 "
+		say_setting(faults, true, config, CONFIG_LISTEN_PUBLIC_URL,
+			"its path is not [listen] path = %s; a delivery to it is answered 404 "
 			"unless a proxy rewrites it",
-			setting, path);
+			path);
 	}
 	if (strncmp(url, "http://", strlen("http://")) == 0) {
-		fault_warn(faults,
-			"%s: without TLS customers' data would cross the network in the clear; use "
-			"https://",
-			setting);
+		say_setting(faults, true, config, CONFIG_LISTEN_PUBLIC_URL,
+			"without TLS customers' data would cross the network in the clear; use "
+			"https://");
 	}
 }
 
 static void check_scheme(const struct config *config, struct faults *faults)
 {
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX];
-
 	if (config_number(config, CONFIG_WEBHOOK_SCHEME) == SIGNATURE_STANDARD &&
 		config_origin(config, CONFIG_WEBHOOK_HEADER) != CONFIG_DEFAULT) {
-		name_setting(config, CONFIG_WEBHOOK_HEADER, setting, sizeof(setting));
-		fault_warn(faults, "%s: not used by scheme = standard; take it out", setting);
+		say_setting(faults, true, config, CONFIG_WEBHOOK_HEADER,
+			"not used by scheme = standard; take it out");
 	}
 	if (config_number(config, CONFIG_WEBHOOK_SCHEME) == SIGNATURE_TORQUE &&
 		config_origin(config, CONFIG_WEBHOOK_TOLERANCE) != CONFIG_DEFAULT) {
-		name_setting(config, CONFIG_WEBHOOK_TOLERANCE, setting, sizeof(setting));
-		fault_warn(faults, "%s: not used by scheme = torque; take it out", setting);
+		say_setting(faults, true, config, CONFIG_WEBHOOK_TOLERANCE,
+			"not used by scheme = torque; take it out");
 	}
 }
 
 static void check_descriptors(const struct config *config, struct faults *faults)
 {
 	int64_t wanted = config_number(config, CONFIG_LISTEN_MAX_CONNECTIONS) + CHECK_OTHER_FDS;
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX];
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < (rlim_t)wanted) {
-		name_setting(config, CONFIG_LISTEN_MAX_CONNECTIONS, setting, sizeof(setting));
-		fault_warn(faults,
-			"%s: needs %" PRId64 " descriptors, and a process started here may have "
+		say_setting(faults, true, config, CONFIG_LISTEN_MAX_CONNECTIONS,
+			"needs %" PRId64 " descriptors, and a process started here may have "
 			"%" PRIuMAX "; raise LimitNOFILE=",
-			setting, wanted, (uintmax_t)limit.rlim_max);
+			wanted, (uintmax_t)limit.rlim_max);
 	}
 }
 
@@ -261,7 +270,7 @@ static void check_offline(const struct command *command, struct faults *faults)
 	check_descriptors(config, faults);
 }
 
-/* Online: the connection that the receiver would make, and one question. */
+/* The database: the connection that the receiver would make, and one question. */
 
 /* The functions that the service calls; the answer names those it may not. */
 #define RIGHTS_QUESTION                                                                            \
@@ -269,7 +278,8 @@ static void check_offline(const struct command *command, struct faults *faults)
 	"from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "      \
 	"where n.nspname = 'torque' and p.proname in ('ingest', 'ingest_each', "                   \
 	"'ingest_unusable', 'schema_state', 'reconcile_next', 'reconcile_page', "                  \
-	"'reconcile_lookup', 'reconcile_failed', 'claim_call', 'call_ended') "                     \
+	"'reconcile_lookup', 'reconcile_failed', 'claim_call', 'call_ended', "                     \
+	"'api_access_changed') "                                                                   \
 	"and not pg_catalog.has_function_privilege(p.oid, 'execute')"
 
 struct online {
@@ -319,7 +329,7 @@ static void time_is_up(void *owner)
 	loop_stop(online->loop);
 }
 
-static void check_online(const struct config *config, struct faults *faults)
+static void check_database(const struct config *config, struct faults *faults)
 {
 	static const struct store_events events = {
 		.connected = connected,
@@ -344,18 +354,124 @@ static void check_online(const struct config *config, struct faults *faults)
 	loop_free(online.loop);
 }
 
+/* The API: one call, which takes its place in the budget as every other. */
+
+static void judge_answer(
+	const struct config *config, const struct torque_answer *answer, struct faults *faults)
+{
+	const char *problem = answer->problem;
+
+	switch (answer->end) {
+	case TORQUE_GOOD:
+		return;
+	case TORQUE_UNAUTHORIZED:
+		say_setting(faults, false, config, CONFIG_TORQUE_API_KEY,
+			"the API refuses the key: %s", problem);
+		return;
+	case TORQUE_RATE_LIMITED:
+		say_setting(faults, true, config, CONFIG_TORQUE_BASE_URL,
+			"the API has no call left for us at present: %s", problem);
+		return;
+	case TORQUE_NOT_FOUND:
+		say_setting(faults, false, config, CONFIG_TORQUE_BASE_URL,
+			"there are no orders to list: %s", problem);
+		return;
+	case TORQUE_UNTRUSTED:
+		say_setting(faults, false, config, CONFIG_TORQUE_BASE_URL,
+			"it cannot be trusted: %s", problem);
+		return;
+	case TORQUE_UNREACHABLE:
+	case TORQUE_LATE:
+		say_setting(faults, false, config, CONFIG_TORQUE_BASE_URL,
+			"it cannot be reached: %s", problem);
+		return;
+	case TORQUE_REFUSED:
+	case TORQUE_SERVER_ERROR:
+	case TORQUE_MALFORMED:
+		say_setting(faults, false, config, CONFIG_TORQUE_BASE_URL,
+			"the API does not answer as it should: %s", problem);
+		return;
+	}
+}
+
+/* By no more than the answer proves: its Date is cut to the second, and was written between our
+ * request and the end of the answer. */
+static void check_clock(
+	const struct config *config, const struct torque_answer *answer, struct faults *faults)
+{
+	int64_t ahead_s = (answer->asked_us - answer->date_us) / SECOND_US - 1;
+	int64_t behind_s = (answer->date_us - answer->answered_us) / SECOND_US;
+	int64_t tolerance_ms = config_number(config, CONFIG_WEBHOOK_TOLERANCE);
+	int64_t apart_s = ahead_s > behind_s ? ahead_s : behind_s;
+	const char *side = ahead_s > behind_s ? "ahead of" : "behind";
+
+	if (answer->date_us == 0) {
+		say_setting(faults, true, config, CONFIG_TORQUE_BASE_URL,
+			"its answers have no Date; the clocks were not compared");
+	} else if (apart_s * 1000 > tolerance_ms) {
+		fault_add(faults,
+			"the clock of this host is %" PRId64 " s %s the API's, more than [webhook] "
+			"tolerance: deliveries that are signed with their time are refused; have "
+			"the clock set by NTP",
+			apart_s, side);
+	} else if (apart_s > CHECK_CLOCK_S) {
+		fault_warn(faults,
+			"the clock of this host is %" PRId64 " s %s the API's; have it set by NTP",
+			apart_s, side);
+	}
+}
+
+/* What is wrong with the key, the URL and the CA file has been said. */
+static void check_api(const struct config *config, struct faults *faults)
+{
+	const struct torque_call call = { .kind = TORQUE_LIST, .list = { .limit = 1 } };
+	const struct torque_answer *answer = NULL;
+	struct faults said = { .count = 0 };
+	int code;
+	struct ask *ask = ask_open(config, &said, &code);
+
+	if (ask) {
+		ask_quietly(ask, &call, "check", &answer);
+	}
+	if (answer) {
+		judge_answer(config, answer, faults);
+	} else if (code != EX_CONFIG) {
+		say_setting(faults, false, config, CONFIG_DATABASE_CONNINFO,
+			"it gives no place in the API's budget; the API was not asked");
+	}
+	if (answer && answer->status > 0) {
+		check_clock(config, answer, faults);
+	}
+	ask_free(ask);
+	faults_fini(&said);
+}
+
+static void check_online(const struct config *config, struct faults *faults)
+{
+	size_t errors = faults->errors;
+
+	if (config_is_faulty(config, CONFIG_DATABASE_CONNINFO)) {
+		return;
+	}
+	check_database(config, faults);
+	if (faults->errors == errors) {
+		check_api(config, faults);
+	}
+}
+
 static void print_text(const struct faults *faults, bool online)
 {
 	for (size_t i = 0; i < faults->count; i++) {
-		printf("%s %s\n", faults->list[i].warning ? "warning" : "fault  ",
-			faults->list[i].text);
+		fputs(faults->list[i].warning ? "warning " : "fault   ", stdout);
+		screen_put(stdout, text_of(faults->list[i].text), FAULT_TEXT_MAX);
+		putchar('\n');
 	}
 	if (faults->dropped > 0) {
 		printf("and %zu more\n", faults->dropped);
 	}
 	if (faults->count == 0) {
 		printf("everything is in order%s\n",
-			online ? "" : " (the database was not asked: --online)");
+			online ? "" : " (the database and the API were not asked: --online)");
 	}
 }
 
@@ -372,7 +488,7 @@ static void print_json(const struct faults *faults)
 	}
 	object = json_pack("{s:o, s:o, s:I}", "faults", list[0], "warnings", list[1], "dropped",
 		(json_int_t)faults->dropped);
-	json_dumpf(object, stdout, JSON_INDENT(2));
+	json_dumpf(object, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	putchar('\n');
 	json_decref(object);
 }
@@ -384,7 +500,7 @@ int check_run(const struct command *command)
 	int code;
 
 	check_offline(command, &faults);
-	if (online && !config_is_faulty(command->config, CONFIG_DATABASE_CONNINFO)) {
+	if (online) {
 		check_online(command->config, &faults);
 	}
 	if (command_has(command, "json")) {

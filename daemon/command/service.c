@@ -116,7 +116,9 @@ static bool swap(struct service *service, struct fresh *fresh, struct faults *fa
 		return false;
 	}
 	if (service->reconcile) {
-		reconcile_change(service->reconcile, fresh->torque);
+		const struct reconcile_options options = poll_options(fresh->config);
+
+		reconcile_change(service->reconcile, &options, fresh->torque);
 	}
 	warn_of_restarts(changed, faults);
 	keys_free(service->keys);

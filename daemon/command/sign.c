@@ -2,10 +2,8 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <sys/random.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/stamp.h"
 #include "command/body.h"
@@ -124,22 +122,5 @@ static int sign_body(const struct command *command, const struct keys *keys, str
 
 int sign_run(const struct command *command)
 {
-	struct faults faults = { .count = 0 };
-	struct keys *keys = keys_load(command->config, &faults);
-	char *bytes;
-	size_t len;
-	int code;
-
-	faults_print(&faults, stderr);
-	faults_fini(&faults);
-	if (!keys) {
-		return EX_CONFIG;
-	}
-	code = body_read(command->argument, &bytes, &len);
-	if (code == EX_OK) {
-		code = sign_body(command, keys, (struct text){ bytes, len });
-		free(bytes);
-	}
-	keys_free(keys);
-	return code;
+	return body_with_keys(command, sign_body);
 }

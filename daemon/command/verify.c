@@ -5,7 +5,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/secret.h"
@@ -430,26 +429,8 @@ static int verify_body(const struct command *command, const struct keys *keys, s
 
 int verify_run(const struct command *command)
 {
-	struct faults faults = { .count = 0 };
-	struct keys *keys = NULL;
-	char *bytes;
-	size_t len;
-	int code;
-
 	if (!command_has(command, "signature")) {
 		return command_usage(command, "orderd verify needs --signature");
 	}
-	keys = keys_load(command->config, &faults);
-	faults_print(&faults, stderr);
-	faults_fini(&faults);
-	if (!keys) {
-		return EX_CONFIG;
-	}
-	code = body_read(command->argument, &bytes, &len);
-	if (code == EX_OK) {
-		code = verify_body(command, keys, (struct text){ bytes, len });
-		free(bytes);
-	}
-	keys_free(keys);
-	return code;
+	return body_with_keys(command, verify_body);
 }

@@ -51,9 +51,13 @@ struct words {
 };
 
 struct reconcile {
+	struct loop *loop;
 	struct store *store;
+	char setup[RECONCILE_SETUP_MAX]; /* of its sessions */
 	struct torque *torque;
-	struct torque *changed; /* takes its place before the next call; NULL: none */
+	struct reconcile_options options; /* taken before the next call, as is the next one; */
+	struct torque *changed;           /* NULL: nothing has changed */
+	bool access_changed;              /* the database has to be told, before the next call */
 	struct loop_timer *next;
 	bool busy;         /* a call or a transaction is under way */
 	bool begun;        /* it is known whether this process polls */
@@ -76,6 +80,7 @@ struct reconcile {
 	char problem[TORQUE_PROBLEM_MAX]; /* of the last call or the last step that failed; or "" */
 };
 
+static void open_store(struct reconcile *reconcile);
 static void next_planned(void *tag, const struct store_result *result);
 static void call_answered(void *tag, const struct torque_answer *answer);
 static void answer_recorded(void *tag, const struct store_result *result);
@@ -121,24 +126,45 @@ static void forget_answer(struct reconcile *reconcile)
 
 static void record(struct reconcile *reconcile);
 
+/* Other settings are those of another session. */
 static void take_change(struct reconcile *reconcile)
 {
-	if (reconcile->changed) {
-		torque_free(reconcile->torque);
-		reconcile->torque = reconcile->changed;
-		reconcile->changed = NULL;
+	char setup[RECONCILE_SETUP_MAX];
+
+	if (!reconcile->changed) {
+		return;
 	}
+	if (!torque_same_access(reconcile->torque, reconcile->changed)) {
+		reconcile->access_changed = true;
+	}
+	torque_free(reconcile->torque);
+	reconcile->torque = reconcile->changed;
+	reconcile->changed = NULL;
+	reconcile_setup(&reconcile->options.schedule, setup);
+	if (strcmp(setup, reconcile->setup) != 0) {
+		store_free(reconcile->store);
+		open_store(reconcile);
+	}
+}
+
+/* One transaction; its result is that of the plan. */
+static bool plan_next(struct reconcile *reconcile)
+{
+	static const struct store_call calls[] = {
+		{ .statement = "select torque.api_access_changed()" },
+		{ .statement = "select action, call_id, wait_ms, order_id, details, created_from, "
+			       "created_to, status, page_limit, page_offset, priority "
+			       "from torque.reconcile_next()" },
+	};
+	size_t first = reconcile->access_changed ? 0 : 1;
+
+	return store_run(reconcile->store, &calls[first], 2 - first, next_planned, reconcile);
 }
 
 /* The timer, and every new connection. */
 static void next_due(void *owner)
 {
 	struct reconcile *reconcile = owner;
-	static const struct store_call plan = {
-		.statement = "select action, call_id, wait_ms, order_id, details, created_from, "
-			     "created_to, status, page_limit, page_offset, priority "
-			     "from torque.reconcile_next()",
-	};
 
 	if (reconcile->busy || reconcile->ended) {
 		return;
@@ -150,7 +176,7 @@ static void next_due(void *owner)
 		reconcile->drained(reconcile->drained_owner);
 	} else {
 		take_change(reconcile);
-		reconcile->busy = store_run(reconcile->store, &plan, 1, next_planned, reconcile);
+		reconcile->busy = plan_next(reconcile);
 	}
 }
 
@@ -295,6 +321,7 @@ static void next_planned(void *tag, const struct store_result *result)
 		step_refused(reconcile, result);
 		return;
 	}
+	reconcile->access_changed = false;
 	step_taken(reconcile);
 	note_standby(reconcile, column_is(result, PLAN_ACTION, "standby"));
 	if (column_is(result, PLAN_ACTION, "stopped")) {
@@ -521,23 +548,30 @@ static void troubled(void *owner)
 		LOG_FIELDS(LOG_STRING("error", store_problem(reconcile->store))));
 }
 
-struct reconcile *reconcile_new(
-	struct loop *loop, const struct reconcile_options *options, struct torque *torque)
+static void open_store(struct reconcile *reconcile)
 {
 	static const struct store_events events = {
 		.connected = connected,
 		.disconnected = disconnected,
 		.troubled = troubled,
 	};
-	struct reconcile *reconcile = new_or_die(sizeof(*reconcile));
-	struct store_options store = options->store;
-	char setup[RECONCILE_SETUP_MAX];
+	struct store_options store = reconcile->options.store;
 
-	reconcile_setup(&options->schedule, setup);
-	store.setup = setup;
+	reconcile_setup(&reconcile->options.schedule, reconcile->setup);
+	store.setup = reconcile->setup;
+	reconcile->store = store_new(reconcile->loop, &store, &events, reconcile);
+}
+
+struct reconcile *reconcile_new(
+	struct loop *loop, const struct reconcile_options *options, struct torque *torque)
+{
+	struct reconcile *reconcile = new_or_die(sizeof(*reconcile));
+
+	reconcile->loop = loop;
+	reconcile->options = *options;
 	reconcile->torque = torque;
 	reconcile->next = loop_timer_new(loop, next_due, reconcile);
-	reconcile->store = store_new(loop, &store, &events, reconcile);
+	open_store(reconcile);
 	return reconcile;
 }
 
@@ -554,10 +588,15 @@ void reconcile_free(struct reconcile *reconcile)
 	free(reconcile);
 }
 
-void reconcile_change(struct reconcile *reconcile, struct torque *torque)
+void reconcile_change(
+	struct reconcile *reconcile, const struct reconcile_options *options, struct torque *torque)
 {
 	torque_free(reconcile->changed);
+	reconcile->options = *options;
 	reconcile->changed = torque;
+	if (!reconcile->busy) {
+		loop_timer_start(reconcile->next, 0);
+	}
 }
 
 void reconcile_drain(struct reconcile *reconcile, loop_fired *drained, void *owner)

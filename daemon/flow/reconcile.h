@@ -35,7 +35,8 @@ struct reconcile_options {
 	struct reconcile_schedule schedule;
 };
 
-/* Takes torque. Starts at once and keeps trying. */
+/* Takes torque; the strings of options are borrowed until reconcile_change() or reconcile_free().
+ * Starts at once and keeps trying. */
 struct reconcile *reconcile_new(
 	struct loop *loop, const struct reconcile_options *options, struct torque *torque);
 
@@ -43,8 +44,11 @@ struct reconcile *reconcile_new(
  * count it. */
 void reconcile_free(struct reconcile *reconcile);
 
-/* Takes torque, for every call but the one that is running. */
-void reconcile_change(struct reconcile *reconcile, struct torque *torque);
+/* Takes torque, for every call but the one that is running; options as in reconcile_new(), for the
+ * same database. Another schedule is that of a new connection. Where the key or the API is another
+ * one, it is asked at once although it has refused us. */
+void reconcile_change(struct reconcile *reconcile, const struct reconcile_options *options,
+	struct torque *torque);
 
 /* Finish the call that is running, begin none; drained runs once, from the loop. */
 void reconcile_drain(struct reconcile *reconcile, loop_fired *drained, void *owner);

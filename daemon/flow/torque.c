@@ -16,6 +16,7 @@ _Static_assert(METRIC_API_MALFORMED - METRIC_API_GOOD == (int)TORQUE_MALFORMED,
 
 struct torque {
 	struct https *https;
+	char *base_url;
 	char *authorization; /* "Bearer …"; wiped when freed */
 	enum torque_kind kind;
 	char order_id[REQUEST_TARGET_MAX]; /* of the running call */
@@ -260,10 +261,17 @@ struct torque *torque_new(
 	}
 	size_t size = options->api_key.len + sizeof("Bearer ");
 
+	torque->base_url = copy_or_die(options->base_url);
 	torque->authorization = new_or_die(size);
 	snprintf(torque->authorization, size, "Bearer %.*s", (int)options->api_key.len,
 		options->api_key.ptr);
 	return torque;
+}
+
+bool torque_same_access(const struct torque *left, const struct torque *right)
+{
+	return strcmp(left->base_url, right->base_url) == 0 &&
+	       strcmp(left->authorization, right->authorization) == 0;
 }
 
 void torque_free(struct torque *torque)
@@ -272,6 +280,7 @@ void torque_free(struct torque *torque)
 		return;
 	}
 	https_free(torque->https);
+	free(torque->base_url);
 	explicit_bzero(torque->authorization, strlen(torque->authorization));
 	free(torque->authorization);
 	free(torque);

@@ -66,6 +66,9 @@ struct torque *torque_new(struct loop *loop, const struct torque_options *option
 	size_t problem_size);
 void torque_free(struct torque *torque);
 
+/* Whether they call the same API with the same key. */
+bool torque_same_access(const struct torque *left, const struct torque *right);
+
 /* False: no path can be made of it: a bad order id, a limit outside 1..REQUEST_PAGE_MAX. */
 bool torque_can_ask(const struct torque_call *call);
 

@@ -37,8 +37,9 @@ static const char *const statements[SESSION_STEPS] = {
 static const char *const no_schema[] = { "3F000", "42883", "42P01" };
 
 /* feature_not_supported ("cached plan must not change result type"),
- * invalid_sql_statement_name, read_only_sql_transaction */
-static const char *const spent[] = { "0A000", "26000", "25006" };
+ * invalid_sql_statement_name */
+static const char *const spent[] = { "0A000", "26000" };
+static const char read_only_sql_transaction[] = "25006";
 
 const char *session_statement(enum session_step step)
 {
@@ -134,9 +135,12 @@ void session_refused(enum session_step step, const char *sqlstate, struct text m
 		step == SESSION_SCHEMA ? ": run orderd migrate, and connect as orderd" : "");
 }
 
-bool session_is_spent(const char *sqlstate)
+bool session_is_spent(const char *sqlstate, bool raised_inside, bool server_is_read_only)
 {
-	return is_one_of(sqlstate, spent, sizeof(spent) / sizeof(spent[0]));
+	if (strcmp(sqlstate, read_only_sql_transaction) == 0) {
+		return server_is_read_only;
+	}
+	return !raised_inside && is_one_of(sqlstate, spent, sizeof(spent) / sizeof(spent[0]));
 }
 
 void session_one_line(char *out, size_t size, const char *message)

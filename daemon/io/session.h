@@ -22,9 +22,13 @@ bool session_judge(enum session_step step, struct text value, bool allow_unsafe_
 void session_refused(enum session_step step, const char *sqlstate, struct text message,
 	char reason[SESSION_REASON_MAX]);
 
-/* The server says by this that a new connection will do better: a function's type has changed,
- * somebody dropped the prepared statements, the server has become read-only. */
-bool session_is_spent(const char *sqlstate);
+/* A new connection will do better: a function's type has changed, somebody dropped the prepared
+ * statements, the server has become read-only.
+ *
+ * Whatever a function raises may be a trigger's objection to one fact, under any code. What is
+ * wrong with the session itself the server says before it enters a function; a server that is
+ * read-only says so of itself as well, its objection comes from inside. */
+bool session_is_spent(const char *sqlstate, bool raised_inside, bool server_is_read_only);
 
 /* The server's sentence as one line, without the spaces it is laid out with; cut to size. */
 void session_one_line(char *out, size_t size, const char *message);

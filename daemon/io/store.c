@@ -39,7 +39,8 @@ struct run {
 	int prepares[STORE_RESULTS_MAX]; /* index of the statement that it prepares, or -1 */
 	PGresult *last;                  /* of the last call; NULL until it came */
 	bool failed;
-	bool warned; /* a commit that came with a warning is none */
+	bool raised_inside; /* valid once failed: by a function */
+	bool warned;        /* a commit that came with a warning is none */
 	char sqlstate[STORE_SQLSTATE_MAX];
 	char message[STORE_PROBLEM_MAX];
 	store_done *done;
@@ -179,7 +180,7 @@ const char *store_problem(const struct store *store)
 
 static int64_t jitter(int64_t ms)
 {
-	uint32_t number = UINT32_MAX / 2;
+	uint32_t number;
 
 	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number)) {
 		number = UINT32_MAX / 2;
@@ -202,13 +203,10 @@ static void round_ended(struct store *store)
 {
 	unsigned doublings = store->rounds < 8 ? store->rounds : 8;
 	int64_t pause_ms = (int64_t)STORE_BACKOFF_MIN_MS << doublings;
-	int64_t passed_ms = clock_mono_ms() - store->round_ms;
 
 	store->rounds++;
-	if (pause_ms > STORE_BACKOFF_MAX_MS) {
-		pause_ms = STORE_BACKOFF_MAX_MS;
-	}
-	pause_ms = jitter(pause_ms) - passed_ms;
+	pause_ms = jitter(pause_ms < STORE_BACKOFF_MAX_MS ? pause_ms : STORE_BACKOFF_MAX_MS);
+	pause_ms -= clock_mono_ms() - store->round_ms;
 	if (hosts_problem(store->hosts)[0] != '\0') {
 		set_reason(store, "%s", hosts_problem(store->hosts));
 		add_reason(store);
@@ -545,6 +543,14 @@ static void read_row(const PGresult *rows, struct store_result *result)
 	result->value = result->columns[0];
 }
 
+/* A setting that the server tells unasked, at the latest before the SYNC. */
+static bool is_on(const struct store *store, const char *setting)
+{
+	const char *value = PQparameterStatus(store->conn, setting);
+
+	return value && strcmp(value, "on") == 0;
+}
+
 static void check_answered(struct store *store, const struct store_result *result);
 
 /* The SYNC has come: the transaction has ended. The last thing its caller does. */
@@ -553,7 +559,10 @@ static void run_ended(struct store *store)
 	struct run run = store->run;
 	struct store_result result = { .end = STORE_COMMITTED };
 
-	if (run.failed && store->phase == PHASE_RUNNING && session_is_spent(run.sqlstate)) {
+	if (run.failed && store->phase == PHASE_RUNNING &&
+		session_is_spent(run.sqlstate, run.raised_inside,
+			is_on(store, "default_transaction_read_only") ||
+				is_on(store, "in_hot_standby"))) {
 		set_reason(store, "%s", run.message);
 		connection_lost(store, STORE_REFUSED);
 		return;
@@ -578,14 +587,8 @@ static void run_ended(struct store *store)
 	PQclear(run.last);
 }
 
-/* By a function, that is, which may be a trigger of the merchant's: under any code its words may be
- * those of a customer. Context is what tells. A FATAL is always the server's own. */
-static bool is_raised_inside(const PGresult *result)
-{
-	return strcmp(field(result, PG_DIAG_SEVERITY_NONLOCALIZED), "ERROR") == 0 &&
-	       field(result, PG_DIAG_CONTEXT)[0] != '\0';
-}
-
+/* What a function raises, which may be a trigger of the merchant's, may be in the words of a
+ * customer, under any code. Context is what tells. A FATAL is always the server's own. */
 static void note_error(struct run *run, const PGresult *result)
 {
 	if (run->failed) {
@@ -593,7 +596,9 @@ static void note_error(struct run *run, const PGresult *result)
 	}
 	run->failed = true;
 	session_one_line(run->sqlstate, sizeof(run->sqlstate), field(result, PG_DIAG_SQLSTATE));
-	if (is_raised_inside(result)) {
+	run->raised_inside = strcmp(field(result, PG_DIAG_SEVERITY_NONLOCALIZED), "ERROR") == 0 &&
+			     field(result, PG_DIAG_CONTEXT)[0] != '\0';
+	if (run->raised_inside) {
 		snprintf(run->message, sizeof(run->message), "error %s inside a function",
 			run->sqlstate);
 		return;

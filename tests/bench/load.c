@@ -1,10 +1,14 @@
-/* load - deliver signed webhooks as fast as a receiver answers them, and say how fast that was.
+/* load - deliver signed webhooks as fast as a receiver answers them, or at a steady rate, and say
+ * how long the answers took.
  *
- *	load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT
+ *	load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT [RATE]
  *
  * Each connection is kept alive and has one request under way at a time: three events an order, in
- * their order, then the next order. Everything is made and signed before the clock starts. Prints
- * one line of JSON; exit code 1 when anything was answered but 200.
+ * their order, then the next order. With a RATE, in requests a second, each request has a time at
+ * which it is meant to be sent, the connections in turn; its latency counts from there, also when
+ * its connection still waits for the answer before: a stall is paid for by all whom it delays.
+ * Everything is made and signed before the clock starts. Prints one line of JSON; exit code 1 when
+ * anything was answered but 200.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,6 +29,7 @@ enum {
 	ANSWER_MAX = 4096,
 	CONNECTIONS_MAX = 4096,
 	READY_MAX = 256,
+	ANSWER_WAIT_US = 5000000,
 	DIGEST_BYTES = 32,
 	EVENTS_PER_ORDER = 3,
 };
@@ -45,7 +50,8 @@ struct request {
 struct connection {
 	int fd;
 	size_t next, end; /* its events: indices into requests */
-	int64_t sent_us;
+	bool waiting;     /* for an answer */
+	int64_t due_us;   /* of the request under way, else of the next one */
 	char answer[ANSWER_MAX];
 	size_t answer_bytes;
 };
@@ -55,6 +61,8 @@ struct load {
 	int port;
 	size_t connection_count, event_count;
 	double seconds;
+	double rate; /* 0: as fast as the answers come */
+	int64_t end_us;
 	struct request *requests;
 	struct connection *connections;
 	uint32_t *latencies_us;
@@ -191,7 +199,7 @@ static void send_next(struct load *load, struct connection *connection)
 	}
 	request = &load->requests[connection->next++];
 	connection->answer_bytes = 0;
-	connection->sent_us = now_us();
+	connection->waiting = true;
 	if (send(connection->fd, request->bytes, request->len, MSG_NOSIGNAL) !=
 		(ssize_t)request->len) {
 		fail("send");
@@ -211,8 +219,15 @@ static bool whole(const struct connection *connection)
 	       (size_t)(end + 4 - connection->answer) + strtoul(length + 17, NULL, 10);
 }
 
+/* Between two requests of a connection; 0 without a rate. */
+static int64_t interval_us(const struct load *load)
+{
+	return load->rate > 0 ? (int64_t)((double)load->connection_count * 1e6 / load->rate) : 0;
+}
+
 static void answer_ready(struct load *load, struct connection *connection)
 {
+	int64_t now;
 	size_t room = sizeof(connection->answer) - 1 - connection->answer_bytes;
 	ssize_t got = recv(
 		connection->fd, connection->answer + connection->answer_bytes, room, MSG_DONTWAIT);
@@ -228,30 +243,83 @@ static void answer_ready(struct load *load, struct connection *connection)
 	if (strncmp(connection->answer, "HTTP/1.1 200 ", 13) != 0) {
 		load->refused++;
 	}
-	load->latencies_us[load->answered++] = (uint32_t)(now_us() - connection->sent_us);
-	send_next(load, connection);
+	now = now_us();
+	load->latencies_us[load->answered++] = (uint32_t)(now - connection->due_us);
+	connection->waiting = false;
+	connection->due_us = load->rate > 0 ? connection->due_us + interval_us(load) : now;
 }
 
-static double run(struct load *load)
+/* Sends what is due. When the next one is: INT64_MAX with nothing left before the end. */
+static int64_t send_due(struct load *load)
+{
+	int64_t next_us = INT64_MAX, now = now_us();
+
+	for (size_t i = 0; i < load->connection_count; i++) {
+		struct connection *connection = &load->connections[i];
+
+		if (connection->waiting || connection->due_us >= load->end_us) {
+			continue;
+		}
+		if (connection->due_us <= now) {
+			send_next(load, connection);
+		} else if (connection->due_us < next_us) {
+			next_us = connection->due_us;
+		}
+	}
+	return next_us;
+}
+
+static bool any_waiting(const struct load *load)
+{
+	for (size_t i = 0; i < load->connection_count; i++) {
+		if (load->connections[i].waiting) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Until an answer comes or next_us is there. */
+static void take_answers(struct load *load, int64_t next_us)
 {
 	struct epoll_event ready[READY_MAX];
-	int64_t start, end;
+	int64_t wait_us = next_us == INT64_MAX ? ANSWER_WAIT_US : next_us - now_us();
+	struct timespec wait = { .tv_sec = 0 };
+	int count;
+
+	if (wait_us > 0) {
+		wait.tv_sec = wait_us / 1000000;
+		wait.tv_nsec = wait_us % 1000000 * 1000;
+	}
+	count = epoll_pwait2(load->epoll, ready, READY_MAX, &wait, NULL);
+	if (count == 0 && next_us == INT64_MAX) {
+		errno = ETIMEDOUT;
+		fail("no answer");
+	}
+	for (int i = 0; i < count; i++) {
+		answer_ready(load, ready[i].data.ptr);
+	}
+}
+
+/* To the last answer. */
+static double run(struct load *load)
+{
+	int64_t start, next_us;
 
 	load->epoll = epoll_create1(EPOLL_CLOEXEC);
 	for (size_t i = 0; i < load->connection_count; i++) {
 		connect_one(load, &load->connections[i]);
 	}
 	start = now_us();
-	end = start + (int64_t)(load->seconds * 1e6);
+	load->end_us = start + (int64_t)(load->seconds * 1e6);
 	for (size_t i = 0; i < load->connection_count; i++) {
-		send_next(load, &load->connections[i]);
+		load->connections[i].due_us =
+			start + interval_us(load) * (int64_t)i / (int64_t)load->connection_count;
 	}
-	while (now_us() < end && !load->exhausted) {
-		int count = epoll_wait(load->epoll, ready, READY_MAX, 100);
-
-		for (int i = 0; i < count; i++) {
-			answer_ready(load, ready[i].data.ptr);
-		}
+	next_us = send_due(load);
+	while (!load->exhausted && (next_us != INT64_MAX || any_waiting(load))) {
+		take_answers(load, next_us);
+		next_us = send_due(load);
 	}
 	return (double)(now_us() - start) / 1e6;
 }
@@ -282,9 +350,9 @@ int main(int argc, char **argv)
 {
 	struct load load = { .epoll = -1 };
 
-	if (argc != 8) {
-		fprintf(stderr,
-			"usage: load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT\n");
+	if (argc < 8 || argc > 9) {
+		fprintf(stderr, "usage: load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT "
+				"[RATE]\n");
 		return 64;
 	}
 	load.port = (int)strtol(argv[1], NULL, 10);
@@ -294,6 +362,7 @@ int main(int argc, char **argv)
 	load.seconds = strtod(argv[5], NULL);
 	load.event_count = strtoul(argv[6], NULL, 10);
 	load.salt = argv[7];
+	load.rate = argc > 8 ? strtod(argv[8], NULL) : 0;
 	if (load.connection_count < 1 || load.connection_count > CONNECTIONS_MAX ||
 		load.event_count < EVENTS_PER_ORDER * load.connection_count) {
 		fprintf(stderr, "load: CONNECTIONS or EVENTS_MAX out of range\n");

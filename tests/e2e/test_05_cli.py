@@ -13,7 +13,7 @@ import tempfile
 import time
 import unittest
 
-from support import daemon, http, pg, sign, tap, wait
+from support import daemon, fake_torque, http, pg, sign, tap, wait
 
 SECRET = sign.SECRET
 BODY = b'{"event":"order.paid", "data":{"total":29.99}}'
@@ -603,9 +603,13 @@ class WithDatabase(Case):
     def setUpClass(cls):
         cls.cluster = pg.Cluster()
         cls.addClassCleanup(cls.cluster.close)
+        cls.api = fake_torque.FakeTorque(
+            fake_torque.Shop(), fake_torque.Webhooks(SECRET, 1), "an-api-key-for-these-tests")
+        cls.addClassCleanup(cls.api.start().close)
 
     def online(self, database, code, *words):
-        self.config("[database]\nconninfo = %s\n" % database.conninfo())
+        self.config("[database]\nconninfo = %s\n[torque]\nbase_url = %s\n" % (
+            database.conninfo(), self.api.url))
         out, _ = self.orderd("check", "--online", "--json", *words, code=code)
         return json.loads(out)["faults"]
 

@@ -151,7 +151,8 @@ class Objections(unittest.TestCase):
         self.assertEqual(self.database.value("select count(*) from torque.quarantine"), "0")
 
     def test_whatever_is_raised_for_one_order_the_others_of_its_batch_are_committed(self):
-        for sqlstate in ("42703", "3F000", "40001", "55P03", "53100", "57P01", "08006"):
+        for sqlstate in ("42703", "3F000", "40001", "55P03", "53100", "57P01", "08006", "57014",
+                         "0A000", "25006", "26000"):
             database = cluster.migrated()
             raise_on_poison(database, sqlstate)
             with batch.Probe(database.conninfo(), keep_ms=2000) as probe:
@@ -160,6 +161,32 @@ class Objections(unittest.TestCase):
                 self.assertEqual(probe.wait_all(), ["committed applied"] * 17 + ["lost"]
                                  + ["committed applied"] * 46, sqlstate)
                 self.assertIn("sqlstate=" + sqlstate, probe.log())
+                self.assertNotIn("database_lost", probe.log(), sqlstate)
+
+    def test_a_session_that_lost_its_statements_is_given_up_and_no_fact_with_it(self):
+        self.database.query("""
+            create function public.forget() returns trigger language plpgsql as
+            'begin execute ''deallocate all''; return new; end';
+            create trigger forget before insert on torque.order_events for each row
+            when (new.order_id = 'forgetful') execute function public.forget()""")
+        with batch.Probe(self.database.conninfo()) as probe:
+            self.assertEqual(probe.wait(probe.add(paid("forgetful"))), "committed applied")
+            self.assertEqual(probe.wait(probe.add(paid("o1"))), "committed applied")
+            self.assertIn("database_lost", probe.log())
+
+    def test_a_function_of_another_type_is_called_by_a_new_session(self):
+        with batch.Probe(self.database.conninfo()) as probe:
+            self.assertEqual(probe.wait(probe.add(paid("o1"))), "committed applied")
+            self.database.query("""
+                begin;
+                alter function torque.ingest rename to ingest_before;
+                create function torque.ingest(text[], bytea[], text[], text[], text[],
+                    timestamptz[], timestamptz[], json[]) returns varchar[]
+                language sql security definer
+                as 'select torque.ingest_before($1, $2, $3, $4, $5, $6, $7, $8)::varchar[]';
+                commit""")
+            self.assertEqual(probe.wait(probe.add(paid("o2"))), "committed applied")
+            self.assertIn("database_lost", probe.log())
 
     def test_words_that_a_function_raises_are_in_no_log_under_any_code(self):
         for sqlstate in ("23514", "P0001", "42703", "40001", "0A000", "25006"):

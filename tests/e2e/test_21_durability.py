@@ -6,7 +6,7 @@ import time
 import unittest
 from datetime import datetime, timezone
 
-from support import batch, events, netbox, pg, tap, wait
+from support import batch, case, events, netbox, pg, tap, wait
 
 CREATED = datetime(2024, 1, 15, 10, tzinfo=timezone.utc)
 NOBODY = {"synchronous_standby_names": "'nobody'"}
@@ -18,19 +18,8 @@ def paid(order_id, **data):
                         **data)
 
 
-class Stalled(unittest.TestCase):
+class Stalled(case.WithDatabase):
     """The server takes a transaction and does not say how it ended."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = pg.Cluster()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.cluster.close()
-
-    def setUp(self):
-        self.database = self.cluster.migrated()
 
     def test_nothing_is_committed_by_a_server_that_stands_still(self):
         with batch.Probe(self.database.conninfo(), connections=2) as probe:

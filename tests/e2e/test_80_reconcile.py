@@ -6,10 +6,9 @@ import os
 import random
 import re
 import time
-import unittest
 from datetime import datetime, timezone
 
-from support import daemon, events, fake_torque, http, pg, tap, wait
+from support import case, daemon, events, fake_torque, http, tap, wait
 
 STATUSES = ("pending", "processing", "completed", "cancelled", "refunded")
 DAY = 86400
@@ -37,14 +36,9 @@ def busiest_minute(log):
     return max((sum(1 for other in times if at <= other < at + 60) for at in times), default=0)
 
 
-class Reconcile(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = pg.Cluster()
-        cls.addClassCleanup(cls.cluster.close)
-
+class Reconcile(case.WithDatabase):
     def setUp(self):
-        self.database = self.cluster.migrated()
+        super().setUp()
         self.shop = fake_torque.Shop()
         self.api = self.start_api(self.shop)
 
@@ -212,6 +206,51 @@ class Reconcile(unittest.TestCase):
         orderd.says("reconcile_stopped")
         time.sleep(1)
         self.assertEqual(len(self.api.log), 1, "a restart forgets that it was refused")
+
+    def test_a_corrected_key_is_tried_at_once_but_a_reload_alone_tries_nothing(self):
+        self.fill(20)
+        orderd = self.start("run")
+        self.wait_equal(orderd)
+        self.api.api_key = "a-key-that-orderd-has-not-been-given"
+        orderd.says("reconcile_stopped", 2 * SOON)
+        self.shop.add("order_of_meanwhile", time.time())
+        orderd.write_secrets({"api-key": self.api.api_key})
+        orderd.reload()
+        orderd.wait_until(lambda: "event=reconcile_resumed" in orderd.log(), "it polls again", SOON)
+        self.wait_equal(orderd, 2 * SOON)
+        self.assertEqual(self.database.value(
+            "select count(*) from torque.reconcile_alarm"
+            " where alarm = 'unauthorized' and cleared_at is null"), "0")
+
+        self.api.fault_always = "403"
+        orderd.wait_until(lambda: orderd.metrics()["orderd_reconcile_stopped"] == 1,
+                          "it has stopped again", 2 * SOON)
+        asked = len(self.api.log)
+        orderd.reload()
+        orderd.wait_until(lambda: orderd.metrics()["orderd_reloads_total"] == 2, "reloaded", SOON)
+        time.sleep(2)
+        self.assertEqual(len(self.api.log), asked, "the same key is tried again")
+
+    def test_a_reload_changes_the_budget_and_the_schedule(self):
+        self.fill(2500)
+        orderd = self.start("run", requests_per_minute=2)
+        orderd.wait_until(lambda: len(self.api.log) == 2, "the budget is used", SOON)
+        orderd.change({"torque": {"requests_per_minute": 3}})
+        orderd.reload()
+        orderd.wait_until(lambda: len(self.api.log) == 3, "one more call", SOON)
+        time.sleep(1)
+        self.assertEqual(len(self.api.log), 3)
+        orderd.change({"torque": {"requests_per_minute": 6000}, "reconcile": {"history": "10d"}})
+        orderd.reload()
+        since = time.time() - 11 * DAY
+
+        def new_enough(orders):
+            return {order_id for order_id in orders
+                    if self.shop.orders[order_id]["created"] > since}
+        wanted = new_enough(self.shop.orders)
+        orderd.wait_until(lambda: wanted <= set(orders_in(self.database)), "the newest are here",
+                          2 * SOON)
+        self.assertNotIn("needs a restart", orderd.log())
 
     # the database objects -----------------------------------------------------------------------
     def poison(self, sqlstate, trigger):

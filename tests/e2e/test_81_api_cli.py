@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from support import fake_torque, pg, tap, wait
+from support import case, certificate, fake_torque, tap, wait
 
 KEY = "test-api-key-0123456789abcdef"
 SECRET = "webhook-secret-0123456789abcdef"
@@ -27,13 +27,13 @@ class Odd(fake_torque.FakeTorque):
         super().__init__(*arguments, **options)
         self.answers = []
         self.bodies = []
-        self.ahead = 0  # seconds by which the clock of the API is
+        self.clock_ahead = 0  # seconds
         self.RequestHandlerClass = OddHandler
 
 
 class OddHandler(fake_torque.Handler):
     def date_time_string(self, timestamp=None):
-        return super().date_time_string((timestamp or time.time()) + self.server.ahead)
+        return super().date_time_string((timestamp or time.time()) + self.server.clock_ahead)
 
     def api(self, method, parts, raw):
         self.server.bodies.append(raw)
@@ -45,20 +45,19 @@ class OddHandler(fake_torque.Handler):
         return super().route(method, parts, raw, now, fault)
 
 
-class Case(unittest.TestCase):
+class Case(case.WithDatabase):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = pg.Cluster()
-        cls.addClassCleanup(cls.cluster.close)
+        super().setUpClass()
         cls.webhooks = fake_torque.Webhooks(SECRET, 1)
 
     def setUp(self):
+        super().setUp()
         self.directory = tempfile.mkdtemp(prefix="orderd-api-")
         self.addCleanup(shutil.rmtree, self.directory)
         os.mkdir(self.path("credentials"), 0o700)
         self.write("credentials/api-key", KEY)
         self.write("credentials/webhook-secret", SECRET)
-        self.database = self.cluster.migrated()
         self.shop = fake_torque.Shop()
         self.api = Odd(self.shop, self.webhooks, KEY, per_minute=1000).start()
         self.addCleanup(self.api.server_close)
@@ -390,7 +389,7 @@ class Sync(Case):
 
     def test_the_facts_time_is_by_the_clock_of_the_API(self):
         self.shop.add("order_1", 1705312800)
-        self.api.ahead = 200
+        self.api.clock_ahead = 200
         self.orderd("sync", "order_1")
         self.assertEqual(self.database.value(
             "select occurred_at - received_at between '150 s' and '250 s'"
@@ -430,6 +429,101 @@ class Sync(Case):
         out, _ = self.orderd("sync", "order_1", "order_2", code=77)
         self.assertEqual(out, "order_1 - unauthorized\n")
         self.assertEqual(len(self.api.log), 1)
+
+
+class Check(Case):
+    def check(self, code=0):
+        found = self.json("check", "--online", code=code)
+        return found["faults"], found["warnings"]
+
+    def blames(self, setting, *words):
+        """The one fault that is found, about that setting."""
+        faults, _ = self.check(code=1)
+        self.assertEqual(len(faults), 1, faults)
+        self.assertIn("[torque] %s: " % setting, faults[0])
+        for word in words:
+            self.assertIn(word, faults[0])
+
+    def test_what_is_in_order_is_found_by_one_call_of_the_budget(self):
+        self.fill(3)
+        self.assertEqual(self.check(), ([], []))
+        self.assertEqual(self.orderd("check", "--online")[0], "everything is in order\n")
+        self.assertEqual(self.targets(), ["/v1/checkout/orders?limit=1&offset=0"] * 2)
+        self.assertEqual(self.database.query(
+            "select priority, purpose, http_status, answered_at is not null"
+            " from torque_internal.api_call"), [["operator", "check", "200", "t"]] * 2)
+
+    def test_without_online_nobody_is_asked(self):
+        self.orderd("check")
+        self.assertEqual(self.targets(), [])
+
+    def test_a_key_that_the_api_refuses(self):
+        for status in ("401", "403"):
+            self.api.fault_always = status
+            self.blames("api_key", "the API refuses the key", "HTTP " + status)
+
+    def test_an_api_that_cannot_be_reached(self):
+        self.config(base_url="http://127.0.0.1:9/v1")
+        self.blames("base_url", "cannot be reached")
+        self.config(base_url="https://no-such-host.invalid/v1")
+        self.blames("base_url", "cannot be reached")
+
+    def test_an_api_that_says_nothing(self):
+        self.api.fault_always = "silence"
+        self.blames("base_url", "cannot be reached")
+
+    def test_a_certificate_of_another_host_or_authority(self):
+        authority = certificate.Authority(self.path("authority"))
+        for names, ca_file in (("DNS:other.test", authority.certificate), ("IP:127.0.0.1", None)):
+            api = fake_torque.FakeTorque(self.shop, self.webhooks, KEY, 1000, 0, "/v1",
+                                         *authority.issue(names)).start()
+            self.addCleanup(api.close)
+            self.config(base_url=api.url, ca_file=ca_file)
+            self.blames("base_url", "cannot be trusted")
+            self.assertEqual(api.log, [])
+
+    def test_what_is_at_the_url_is_not_the_api(self):
+        for fault, words in (("html", "does not answer as it should"), ("500", "HTTP 500"),
+                             ("redirect", "HTTP 302")):
+            self.api.fault_always = fault
+            self.blames("base_url", words)
+        self.api.fault_always = None
+        self.config(base_url=self.api.url + "/nowhere")
+        self.blames("base_url", "no orders to list", "HTTP 404")
+
+    def test_a_url_that_nobody_may_call_is_a_fault_without_a_call(self):
+        self.config(base_url="http://192.0.2.1/v1")
+        faults = self.check(code=1)[0]
+        self.assertEqual(len(faults), 1)
+        self.assertIn("[torque] base_url: ", faults[0])
+
+    def test_no_call_left_is_a_warning(self):
+        self.api.fault_always = "429"
+        self.assertIn("no call left", self.check()[1][0])
+
+    def test_two_clocks_that_differ(self):
+        for ahead, side in ((-60, "ahead of"), (60, "behind")):
+            self.api.clock_ahead = ahead
+            faults, warnings = self.check()
+            self.assertEqual((faults, len(warnings)), ([], 1))
+            self.assertRegex(warnings[0], r"clock of this host is (59|60) s %s the API's" % side)
+            self.api.clock_ahead = ahead * 10
+            faults, _ = self.check(code=1)
+            self.assertRegex(faults[0], r"clock of this host is (599|600) s " + side)
+        for ahead in (-4, 4):
+            self.api.clock_ahead = ahead
+            self.assertEqual(self.check(), ([], []))
+
+    def test_where_there_is_no_key_the_api_is_not_asked(self):
+        os.unlink(self.path("credentials/api-key"))
+        faults, warnings = self.check()
+        self.assertEqual((faults, len(warnings)), ([], 1))
+        self.assertEqual(self.targets(), [])
+
+    def test_what_a_terminal_would_act_on_is_spelled_out(self):
+        self.api.answers = [(500, '{"error":"a\\u202eb"}')] * 2
+        self.assertIn("\\u{202e}", self.orderd("check", "--online", code=1)[0])
+        self.check(code=1)
 
 
 class Ends(Case):

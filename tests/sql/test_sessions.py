@@ -5,9 +5,8 @@ import hashlib
 import itertools
 import json
 import time
-import unittest
 
-from support import pg, pgwire, tap, wait
+from support import case, pgwire, tap, wait
 from support.pgwire import literal
 
 EPOCH = "2026-03-01T12:00:00Z"
@@ -63,18 +62,7 @@ def interleavings(first, second):
                for place in range(count)]
 
 
-class Base(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = pg.Cluster()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.cluster.close()
-
-    def setUp(self):
-        self.database = self.cluster.migrated()
-
+class Base(case.WithDatabase):
     def session(self, user="orderd"):
         session = self.database.session(user)
         self.addCleanup(session.close)

@@ -77,11 +77,29 @@ static void check_statements(void)
 
 static void check_spent(void)
 {
-	CHECK(session_is_spent("0A000"), "a plan of another result type asks for a new session");
-	CHECK(session_is_spent("26000"), "so do prepared statements that have gone");
-	CHECK(session_is_spent("25006"), "so does a server that has become read-only");
-	CHECK(!session_is_spent("40P01"), "a deadlock does not");
-	CHECK(!session_is_spent(""), "nor does a failure without a code");
+	static const struct {
+		const char *promise;
+		const char *sqlstate;
+		bool raised_inside, server_is_read_only;
+		bool spent;
+	} cases[] = {
+		{ "a plan of another result type asks for a new session", "0A000", false, false,
+			true },
+		{ "so do prepared statements that have gone", "26000", false, false, true },
+		{ "so does a server that has become read-only", "25006", true, true, true },
+		{ "a function that raises the first does not", "0A000", true, false, false },
+		{ "nor one that raises the second", "26000", true, false, false },
+		{ "nor one that raises the third", "25006", true, false, false },
+		{ "nor does a deadlock", "40P01", false, false, false },
+		{ "nor a statement that took too long", "57014", true, false, false },
+		{ "nor a failure without a code", "", false, false, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK(session_is_spent(cases[i].sqlstate, cases[i].raised_inside,
+			      cases[i].server_is_read_only) == cases[i].spent,
+			"%s", cases[i].promise);
+	}
 }
 
 static void check_lines(void)
