@@ -61,7 +61,8 @@ comment on function torque_internal.ingest_polled_each(
     'torque.ingest_polled(), fact by fact: what the database objects to costs the others nothing.';
 
 -- Facts of a poll go in as those of webhooks do. A receiver that has one of the orders is done with
--- it in milliseconds; what is still taken after a second is told to the caller.
+-- it in milliseconds; what is still taken after some tenths of a second is told to the caller, since
+-- webhooks of the others wait for us.
 create function torque_internal.ingest_patiently(
     source text,
     order_ids text[],
@@ -88,7 +89,7 @@ begin
         );
         exit when cardinality(places) = 0;
         if attempt > 1 then
-            perform pg_sleep(0.05);
+            perform pg_sleep(0.01);
         end if;
         select array_agg(order_ids[u.place] order by u.n), array_agg(docs[u.place] order by u.n)
         into again_ids, again_docs

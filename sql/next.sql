@@ -174,7 +174,10 @@ begin
         possible_at := least(
             at + idle_max,
             (select min(t.due_at) from torque_internal.lookup t),
-            (select min(s.next_at) from torque_internal.sweep s where s.next_at > at),
+            (
+                select greatest(min(s.next_at), torque_internal.plans_again_at(p))
+                from torque_internal.sweep s
+            ),
             -- Somebody waits for its end, or looks on.
             (
                 select at + interval '2 seconds'

@@ -404,6 +404,17 @@ $$;
 comment on function torque_internal.tidy(timestamptz) is
     'Throws old book-keeping away.';
 
+-- Planning looks at many rows, and calls are short.
+create function torque_internal.plans_again_at(p torque_internal.poller)
+returns timestamptz
+language sql
+stable
+as $$
+    select p.planned_at + least(interval '5 seconds', torque_internal.seconds('sweep_every'))
+$$;
+comment on function torque_internal.plans_again_at(torque_internal.poller) is
+    'When it is looked again for work that nobody asks for; null: at once.';
+
 create function torque_internal.plan_work(at timestamptz)
 returns void
 language plpgsql
@@ -415,7 +426,7 @@ begin
     set polls_since = coalesce(t.polls_since, at)
     returning t.*
     into p;
-    if p.planned_at > at - interval '5 seconds' and p.planned_at <= at then
+    if torque_internal.plans_again_at(p) > at and p.planned_at <= at then
         return;
     end if;
     if (p.tidied_at > at - interval '1 hour') is not true then
