@@ -136,6 +136,30 @@ class Rules(unittest.TestCase):
                 self.assertEqual(state == "done", harmless)
                 self.session.close()
 
+    def test_a_total_of_the_page_alone_is_no_proof_when_the_page_is_full(self):
+        self.fill(45)
+
+        def counts_its_page(query, fault):
+            page = json.loads(self.shop.list(query, fault)[1])
+            page["pagination"].update(total=len(page["orders"]), hasMore=False)
+            return 200, json.dumps(page)
+
+        poller = self.poller(page_size=10, **UNHURRIED).quiet()
+        poller.list = counts_its_page
+        job = poller.begin(START - 6 * DAY, START)
+        self.assertTrue(poller.run_until(lambda: poller.job_state(job) != "running"))
+        self.assertEqual(poller.job_state(job), "done")
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+
+    def test_an_order_of_today_is_found_where_the_end_is_the_beginning_of_a_day(self):
+        self.shop.add("order_of_the_past", START - 3 * DAY, "completed")
+        self.shop.until = lambda created, end: created < end // DAY * DAY
+        poller = self.poller()
+        poller.run(600)
+        self.shop.add("order_of_today", poller.now, "completed")
+        poller.run(600)
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+
     def endless(self, query, _):
         """Always a full page of orders, and always more of them."""
         since, until = (seconds_of(query[name]) for name in ("startDate", "endDate"))
