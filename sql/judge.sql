@@ -143,7 +143,10 @@ begin
         return 'empty';
     elsif seen.total = distinct_ids and not is_full and not coalesce(seen.has_more, false) then
         return torque_internal.complete(w, seen.ids, seen.total, seen.inside, as_of, at);
-    elsif seen.total = distinct_ids and seen.has_more and w.problem is distinct from 'has_more' then
+    elsif seen.total = distinct_ids
+        and seen.has_more
+        and w.problem is distinct from 'has_more'
+    then
         return torque_internal.contradict(w, 'has_more', at);
     end if;
 

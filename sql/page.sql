@@ -19,8 +19,8 @@ comment on function torque_internal.page_size(torque_internal.poller) is
 
 -- From the first to the last microsecond of seconds, so that an API that looks at no more than
 -- seconds counts the same orders as one that looks closer. Whole days where the API rounds to them:
--- half a day more on each side then. Up to now is asked for as up to tomorrow, once, for an API that
--- takes a day's beginning for its end would hide the day, and nothing would show it.
+-- half a day more on each side then. What reaches up to now is asked for as far as tomorrow, once:
+-- an API that takes the beginning of a day for its end would hide the day, and nothing show it.
 create function torque_internal.asked_from(w torque.reconcile_window, p torque_internal.poller)
 returns timestamptz
 language sql

@@ -160,6 +160,21 @@ class Rules(unittest.TestCase):
         poller.run(600)
         self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
 
+    def test_a_clock_that_is_set_right_again_does_not_stop_polling(self):
+        self.fill(5, status="pending")
+        poller = self.poller()
+        poller.now += 3 * 3600
+        poller.fault = lambda plan, number: "429" if number == 20 else None
+        self.assertTrue(poller.run_until(lambda: len(poller.calls) == 21))
+        poller.now = poller.blocked_until = START + 600
+        self.shop.add("order_made_then", START + 500, "pending")
+        asked = len(poller.calls)
+        poller.run(900)
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+        self.assertGreater(len(poller.calls) - asked, 10)
+        self.assertEqual(self.session.value(
+            "select count(*) from torque.reconcile_window where as_of > %s" % poller.time()), "0")
+
     def endless(self, query, _):
         """Always a full page of orders, and always more of them."""
         since, until = (seconds_of(query[name]) for name in ("startDate", "endDate"))
