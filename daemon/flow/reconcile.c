@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -130,15 +131,29 @@ static void take_change(struct reconcile *reconcile)
 	}
 }
 
+/* By this host's clock, as all that is said of answers: by a database's that is ahead of it every
+ * wait which the API asked for would be over. */
+static bool plan(struct reconcile *reconcile)
+{
+	char now[STAMP_TEXT_MAX];
+
+	stamp_format(clock_wall_us(), now);
+
+	const struct store_call call = {
+		.statement = "select action, call_id, wait_ms, order_id, details, created_from, "
+			     "created_to, status, page_limit, page_offset, priority "
+			     "from torque.reconcile_next($1::timestamptz)",
+		.param_count = 1,
+		.params = { { .bytes = now, .len = strlen(now) } },
+	};
+
+	return store_run(reconcile->store, &call, 1, next_planned, reconcile);
+}
+
 /* The timer, and every new connection. */
 static void next_due(void *owner)
 {
 	struct reconcile *reconcile = owner;
-	static const struct store_call plan = {
-		.statement = "select action, call_id, wait_ms, order_id, details, created_from, "
-			     "created_to, status, page_limit, page_offset, priority "
-			     "from torque.reconcile_next()",
-	};
 
 	if (reconcile->busy || reconcile->ended) {
 		return;
@@ -150,7 +165,7 @@ static void next_due(void *owner)
 		reconcile->drained(reconcile->drained_owner);
 	} else {
 		take_change(reconcile);
-		reconcile->busy = store_run(reconcile->store, &plan, 1, next_planned, reconcile);
+		reconcile->busy = plan(reconcile);
 	}
 }
 

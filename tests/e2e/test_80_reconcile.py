@@ -182,6 +182,18 @@ class Reconcile(unittest.TestCase):
                 self.wait_equal(orderd)
                 self.assertEqual(orderd.terminate(), 0)
 
+    def test_retry_after_holds_although_the_clock_of_the_database_is_ahead(self):
+        self.database.query("""
+            set allow_system_table_mods = on;
+            create or replace function pg_catalog.clock_timestamp() returns timestamptz
+            language sql volatile as $$ select statement_timestamp() + interval '10 minutes' $$""")
+        self.fill(20)
+        self.api.faults = {1: "slow_429"}
+        orderd = self.start()
+        orderd.wait_until(lambda: len(self.api.log) > 2, "polling goes on", 2 * SOON)
+        answered = self.api.log[1]["at"] + self.api.slow_seconds
+        self.assertGreaterEqual(self.api.log[2]["at"] - answered, 5)
+
     def test_retry_after_holds_although_the_database_was_away_when_it_came(self):
         self.fill(250)
         self.api.faults = {2: "slow_429"}
