@@ -160,6 +160,22 @@ class Rules(unittest.TestCase):
         poller.run(600)
         self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
 
+    def test_an_order_that_somebody_holds_does_not_use_up_the_budget(self):
+        self.fill(30)
+        poller = self.poller()
+        poller.run(60)
+        for order in self.shop.orders.values():
+            order["status"] = "refunded"
+        with self.database.session() as other:
+            other.query("begin; select from torque.orders where order_id = 'order_0000' for update")
+            asked = len(poller.calls)
+            poller.run(60)
+            self.assertIn("busy", [call[3] for call in poller.calls[asked:]])
+            self.assertLess(len(poller.calls) - asked, 12)
+            other.query("rollback")
+        poller.run(60)
+        self.assertEqual(self.status("order_0000"), "refunded")
+
     def test_a_clock_that_is_set_right_again_does_not_stop_polling(self):
         self.fill(5, status="pending")
         poller = self.poller()
