@@ -140,6 +140,10 @@ begin
         where t.window_id = w.root_id;
         return torque_internal.log_call($1, 'manners');
     elsif busy > 0 then
+        -- Held by somebody who takes his time; other work is not to wait for it.
+        update torque.reconcile_window as t
+        set not_before = at + interval '15 seconds'
+        where t.window_id = w.window_id;
         return torque_internal.log_call($1, 'busy');
     end if;
     select t.*

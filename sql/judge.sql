@@ -54,9 +54,10 @@ begin
     on conflict do nothing;
     get diagnostics news = row_count;
 
-    -- An API that tells of more rows than it has counted is taken at its word once.
+    -- An API that tells of more rows than it has counted, or of as many as a page can have, is
+    -- taken at its word once.
     is_last := w.page_offset + seen.row_count >= seen.total
-        and (w.page_offset > 0 or seen.has_more is not true);
+        and (w.page_offset > 0 or seen.has_more is not true and seen.row_count < size);
     if is_last then
         select array_agg(o.order_id), count(*) filter (where o.is_inside)
         into ids, inside
@@ -105,6 +106,8 @@ as $$
 declare
     size constant integer := torque_internal.page_size(p);
     distinct_ids constant integer := cardinality(seen.ids);
+    -- The total may be that of the page: only one that leaves room proves that it is all.
+    is_full constant boolean := distinct_ids >= size;
     known bigint;
 begin
     if seen.unusable > 0 then
@@ -138,9 +141,12 @@ begin
         set problem = 'empty'
         where t.window_id = w.window_id;
         return 'empty';
-    elsif seen.total = distinct_ids and not coalesce(seen.has_more, false) then
+    elsif seen.total = distinct_ids and not is_full and not coalesce(seen.has_more, false) then
         return torque_internal.complete(w, seen.ids, seen.total, seen.inside, as_of, at);
-    elsif seen.total = distinct_ids and w.problem is distinct from 'has_more' then
+    elsif seen.total = distinct_ids
+        and seen.has_more
+        and w.problem is distinct from 'has_more'
+    then
         return torque_internal.contradict(w, 'has_more', at);
     end if;
 
@@ -176,7 +182,7 @@ begin
         return torque_internal.settle(
             w, 'agreed', seen.total, distinct_ids, seen.inside, as_of, at
         );
-    elsif seen.total > distinct_ids
+    elsif (seen.total > distinct_ids or is_full)
         and torque_internal.can_split(w, p)
         and not torque_internal.is_crowd(w, seen, size)
     then

@@ -19,7 +19,8 @@ comment on function torque_internal.page_size(torque_internal.poller) is
 
 -- From the first to the last microsecond of seconds, so that an API that looks at no more than
 -- seconds counts the same orders as one that looks closer. Whole days where the API rounds to them:
--- half a day more on each side then.
+-- half a day more on each side then. What reaches up to now is asked for as far as tomorrow, once:
+-- an API that takes the beginning of a day for its end would hide the day, and nothing show it.
 create function torque_internal.asked_from(w torque.reconcile_window, p torque_internal.poller)
 returns timestamptz
 language sql
@@ -41,7 +42,9 @@ language sql
 stable
 as $$
     select case
-        when p.coarse_dates_at is null then
+        when p.coarse_dates_at is null
+            and (w.pages > 0 or w.created_to < w.opened_at - interval '5 minutes')
+        then
             date_trunc('second', w.created_to) + interval '2.999999 seconds'
         else
             date_trunc('day', w.created_to, 'UTC') + interval '36 hours'

@@ -415,6 +415,56 @@ $$;
 comment on function torque_internal.plans_again_at(torque_internal.poller) is
     'When it is looked again for work that nobody asks for; null: at once.';
 
+-- What was due in so many minutes still is, and what was asked is as old as it can be. The API's
+-- wishes are not undercut: none of them is for longer than this.
+create function torque_internal.clock_set_back(at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    wait_max constant timestamptz := at + interval '300 seconds';
+begin
+    update torque_internal.poller as p
+    set
+        polls_since = least(p.polls_since, at),
+        tidied_at = null,
+        sweeps_known_to = case when p.sweeps_known_to > at then at else p.sweeps_known_to end,
+        limited_at = case when p.limited_at > at then at else p.limited_at end,
+        blocked_until = case when p.blocked_until > at then least(p.blocked_until, wait_max) end,
+        floor_until = case when p.floor_until > at then least(p.floor_until, wait_max) end,
+        backing_off_until = case
+            when p.backing_off_until > at then least(p.backing_off_until, wait_max)
+        end,
+        stopped_until = case when p.stopped_until > wait_max then wait_max else p.stopped_until end;
+    update torque_internal.api_call as c
+    set
+        claimed_at = least(c.claimed_at, at),
+        answered_at = case when c.answered_at > at then at else c.answered_at end
+    where c.claimed_at > at
+        or c.answered_at > at;
+    update torque_internal.sweep as s
+    set
+        started_at = at,
+        next_at = at + (s.next_at - s.started_at)
+    where s.started_at > at;
+    update torque_internal.lookup as l
+    set
+        due_at = least(l.due_at, at),
+        wanted_at = at
+    where l.wanted_at > at;
+    update torque.reconcile_window as w
+    set not_before = at
+    where w.verdict in ('open', 'incomplete', 'suspicious')
+        and w.not_before > at + interval '1 hour';
+    update torque.reconcile_window as w
+    set as_of = at
+    where w.verdict = 'verified'
+        and w.as_of > at;
+end
+$$;
+comment on function torque_internal.clock_set_back(timestamptz) is
+    'Has nothing wait until a clock that was ahead is as far again.';
+
 create function torque_internal.plan_work(at timestamptz)
 returns void
 language plpgsql
@@ -422,6 +472,9 @@ as $$
 declare
     p torque_internal.poller;
 begin
+    if (select t.planned_at > at from torque_internal.poller t) then
+        perform torque_internal.clock_set_back(at);
+    end if;
     update torque_internal.poller as t
     set polls_since = coalesce(t.polls_since, at)
     returning t.*

@@ -18,7 +18,9 @@ enum {
 	ASK_SAID_MS = 2000,      /* a wait that a person at a terminal would wonder about */
 };
 
-#define CLAIM_CALL "select call_id, wait_ms from torque.claim_call('operator', $1::text, $2::text)"
+#define CLAIM_CALL                                                                                 \
+	"select call_id, wait_ms from torque.claim_call('operator', $1::text, $2::text, "          \
+	"$3::timestamptz)"
 #define CALL_ENDED                                                                                 \
 	"select torque.call_ended($1::bigint, $2::timestamptz, $3::integer, $4::integer, "         \
 	"$5::timestamptz, $6::integer)"
@@ -171,11 +173,13 @@ static void wait_for(struct ask *ask, int64_t wait_ms)
 static bool try_claim(
 	struct ask *ask, const char *purpose, const char *order_id, int64_t *ret_wait_ms)
 {
-	const char *values[] = { purpose, order_id };
+	char now[STAMP_TEXT_MAX];
+	const char *values[] = { purpose, order_id, now };
 	const char *id, *wait;
 	uint64_t wait_ms = 0;
 
-	if (!pgsync_ask(ask->session, CLAIM_CALL, values, 2) || pgsync_rows(ask->session) == 0) {
+	stamp_format(clock_wall_us(), now); /* by the clock that its end is told by */
+	if (!pgsync_ask(ask->session, CLAIM_CALL, values, 3) || pgsync_rows(ask->session) == 0) {
 		return false;
 	}
 	id = pgsync_cell(ask->session, 0, 0);

@@ -526,7 +526,8 @@ static void judge_paged(struct walk *walk, struct page *page, walk_found *found,
 		walk->first_total = page->total;
 	}
 	collect(walk, page);
-	if (walk->offset + page->rows.count >= page->total) {
+	if (walk->offset + page->rows.count >= page->total &&
+		(walk->offset > 0 || page->rows.count < walk->limit)) {
 		if (page->total != walk->first_total || walk->collected.count != page->total) {
 			contradict(
 				walk, page, "the API's pages and its total disagree", found, owner);
@@ -627,8 +628,8 @@ static void judge(struct walk *walk, struct page *page, walk_found *found, void 
 			walk->limit = (unsigned)page->limit; /* its pages are shorter than ours */
 		}
 		contradict(walk, page, "the API left rows out of a page", found, owner);
-	} else if (page->total > page->rows.count) {
-		divide(walk, page, found, owner);
+	} else if (page->total > page->rows.count || page->rows.count >= walk->limit) {
+		divide(walk, page, found, owner); /* its total may be that of the page alone */
 	} else if (page->has_more) {
 		contradict(walk, page, "the API says there is more than its total", found, owner);
 	} else if (page->total == 0 && !walk->was_empty) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -147,14 +148,24 @@ static void take_change(struct reconcile *reconcile)
 	}
 }
 
-/* One transaction; its result is that of the plan. */
+/* One transaction; its result is that of the plan. By this host's clock, as all that is said of
+ * answers: by a database's that is ahead of it every wait which the API asked for would be over. */
 static bool plan_next(struct reconcile *reconcile)
 {
-	static const struct store_call calls[] = {
+	char now[STAMP_TEXT_MAX];
+
+	stamp_format(clock_wall_us(), now);
+
+	const struct store_call calls[] = {
 		{ .statement = "select torque.api_access_changed()" },
-		{ .statement = "select action, call_id, wait_ms, order_id, details, created_from, "
-			       "created_to, status, page_limit, page_offset, priority "
-			       "from torque.reconcile_next()" },
+		{
+			.statement =
+				"select action, call_id, wait_ms, order_id, details, created_from, "
+				"created_to, status, page_limit, page_offset, priority "
+				"from torque.reconcile_next($1::timestamptz)",
+			.param_count = 1,
+			.params = { { .bytes = now, .len = strlen(now) } },
+		},
 	};
 	size_t first = reconcile->access_changed ? 0 : 1;
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/metrics.h"
@@ -205,23 +206,67 @@ static void say_problem(const struct https_answer *https, struct torque_answer *
 	take_controls_out(answer->problem);
 }
 
-static void answer_arrived(void *tag, const struct https_answer *https)
+/* A part of an error that repeats the key, even one cut short at its end, or an address of e-mail
+ * would go to the log. */
+static void hide(const struct torque *torque, char *part)
 {
+	enum { KEY_LEAST = 8 }; /* bytes; fewer may be a word */
+	const char *key = torque->authorization + strlen("Bearer ");
+	size_t key_len = strlen(key);
+
+	for (char *c = part; *c; c++) {
+		size_t left = strlen(c);
+		size_t len = left < key_len ? left : key_len;
+
+		if (len >= KEY_LEAST && memcmp(c, key, len) == 0) {
+			memset(c, '*', len);
+		}
+	}
+	for (char *at = strchr(part, '@'); at; at = strchr(at, '@')) {
+		char *begin = at;
+
+		while (begin > part && begin[-1] != ' ') {
+			begin--;
+		}
+		memset(begin, '*', (size_t)(at - begin) + strcspn(at, " "));
+	}
+}
+
+static void hide_secrets(const struct torque *torque, struct api_error *error)
+{
+	hide(torque, error->error);
+	hide(torque, error->code);
+	hide(torque, error->field);
+	hide(torque, error->message);
+	hide(torque, error->request_id);
+}
+
+static void answer_arrived(void *tag, const struct https_answer *arrived)
+{
+	CLEANUP(cleanup_free) char *mended = api_mended(arrived->body);
+	struct https_answer with_mended = *arrived;
+	const struct https_answer *https = &with_mended;
 	struct torque *torque = tag;
 	struct torque_answer answer = {
 		.status = https->end == HTTPS_ANSWERED ? https->status : 0,
 		.asked_us = torque->asked_us,
 		.answered_us = clock_wall_us(),
-		.body = https->body,
 		.remaining = -1,
 	};
 
+	if (mended) {
+		with_mended.body.ptr = mended;
+	}
+	answer.body = https->body;
 	if (https->end == HTTPS_ANSWERED) {
 		read_fields(https, &answer);
 	}
 	answer.end = judge(torque, https);
 	answer.has_error = https->end == HTTPS_ANSWERED && answer.end != TORQUE_GOOD &&
 			   api_read_error(https->body, &answer.error);
+	if (answer.has_error) {
+		hide_secrets(torque, &answer.error);
+	}
 	say_problem(https, &answer);
 	metrics_add((enum metric)(METRIC_API_GOOD + (int)answer.end), 1);
 	metrics_observe(HISTOGRAM_API_SECONDS, (double)(clock_mono_ms() - torque->asked_ms) / 1000);

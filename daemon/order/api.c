@@ -1,6 +1,7 @@
 #include "order/api.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -33,6 +34,57 @@ bool api_is_json(struct text content_type)
 
 	return text_next(&rest, ';', &type) &&
 	       text_equal_nocase(text_trim(type), TEXT("application/json"));
+}
+
+/* The code unit of an escape "\\uXXXX" that begins at i; -1: there is none. */
+static int code_unit(struct text body, size_t i)
+{
+	unsigned char unit[2];
+
+	if (body.len - i < 6 || body.ptr[i] != '\\' || body.ptr[i + 1] != 'u' ||
+		text_from_hex((struct text){ body.ptr + i + 2, 4 }, unit, sizeof(unit)) != 2) {
+		return -1;
+	}
+	return unit[0] << 8 | unit[1];
+}
+
+static char *copy_of(struct text body)
+{
+	char *copy = malloc(body.len);
+
+	if (copy) {
+		memcpy(copy, body.ptr, body.len);
+	}
+	return copy;
+}
+
+char *api_mended(struct text body)
+{
+	enum { ESCAPE_LEN = 6 };
+	char *copy = NULL;
+	size_t step;
+
+	for (size_t i = 0; i < body.len; i += step) {
+		int unit = code_unit(body, i);
+		bool high = unit >= 0xD800 && unit <= 0xDBFF;
+		int next = high ? code_unit(body, i + ESCAPE_LEN) : -1;
+
+		if (unit < 0) {
+			step = body.ptr[i] == '\\' ? 2 : 1;
+			continue;
+		}
+		step = ESCAPE_LEN;
+		if (high && next >= 0xDC00 && next <= 0xDFFF) {
+			step += ESCAPE_LEN;
+		} else if (unit == 0 || (unit >= 0xD800 && unit <= 0xDFFF)) {
+			copy = copy ? copy : copy_of(body);
+			if (!copy) {
+				return NULL;
+			}
+			memcpy(copy + i, "\\uFFFD", ESCAPE_LEN);
+		}
+	}
+	return copy;
 }
 
 static bool success(const json_t *document)

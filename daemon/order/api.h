@@ -17,6 +17,11 @@ enum {
 /* "application/json", with or without parameters. */
 bool api_is_json(struct text content_type);
 
+/* A customer's name with a NUL in it, or cut within a character, is no reason to refuse the whole
+ * answer: a copy, of the same length and owned, with U+FFFD for every escape that is no character.
+ * NULL: there is none, or no memory. */
+char *api_mended(struct text body);
+
 /* {"success":true,"orders":[{…},…],"pagination":{"total":N,…}}. The rows are judged in SQL, so
  * that one that is of no use costs the others nothing. */
 bool api_is_list(struct text body);

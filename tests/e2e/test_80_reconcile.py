@@ -176,6 +176,18 @@ class Reconcile(case.WithDatabase):
                 self.wait_equal(orderd)
                 self.assertEqual(orderd.terminate(), 0)
 
+    def test_retry_after_holds_although_the_clock_of_the_database_is_ahead(self):
+        self.database.query("""
+            set allow_system_table_mods = on;
+            create or replace function pg_catalog.clock_timestamp() returns timestamptz
+            language sql volatile as $$ select statement_timestamp() + interval '10 minutes' $$""")
+        self.fill(20)
+        self.api.faults = {1: "slow_429"}
+        orderd = self.start()
+        orderd.wait_until(lambda: len(self.api.log) > 2, "polling goes on", 2 * SOON)
+        answered = self.api.log[1]["at"] + self.api.slow_seconds
+        self.assertGreaterEqual(self.api.log[2]["at"] - answered, 5)
+
     def test_retry_after_holds_although_the_database_was_away_when_it_came(self):
         self.fill(250)
         self.api.faults = {2: "slow_429"}
@@ -422,6 +434,32 @@ class Reconcile(case.WithDatabase):
         self.database.query("select torque.resync('order_00002')")
         self.assertIn("end=malformed", orderd.says("api_failed", SOON))
         self.assertEqual(orders_in(self.database), before)
+
+    def test_a_name_that_is_no_text_costs_no_order_of_its_page(self):
+        self.fill(20)
+        self.shop.orders["order_00007"]["first"] = "cut in a face \ud83d"  # as json.dumps writes it
+        self.shop.orders["order_00008"]["first"] = "a\0b"
+        orderd = self.start()
+        self.wait_equal(orderd)
+        self.assertEqual(self.alarms(), [])
+        self.assertEqual(self.database.query(
+            "select customer_first_name from torque.orders"
+            " where order_id in ('order_00007', 'order_00008') order by order_id"),
+            [["cut in a face \ufffd"], ["a\ufffdb"]])
+
+    def test_an_error_that_quotes_the_key_or_a_customer_brings_neither_into_the_log(self):
+        self.fill(5)
+        canary = "canary-mail@example.com"
+        self.shop.list = lambda query, fault: (400, fake_torque.Shop.error(
+            "the key '%s' may not list %s" % (self.api.api_key, canary), "AUTH_002", "x",
+            "y" * 180 + " " + self.api.api_key))
+        orderd = self.start()
+        line = orderd.says("api_failed")
+        self.assertIn("may not list", line)
+        orderd.wait_until(lambda: self.alarms(), "an alarm is raised", SOON)
+        told = orderd.log() + str(self.database.query("select * from torque.reconcile_alarm"))
+        for secret in (self.api.api_key[:12], canary):
+            self.assertNotIn(secret, told)
 
     def test_after_a_hostile_answer_the_walk_is_completed(self):
         self.fill(150)

@@ -136,6 +136,61 @@ class Rules(unittest.TestCase):
                 self.assertEqual(state == "done", harmless)
                 self.session.close()
 
+    def test_a_total_of_the_page_alone_is_no_proof_when_the_page_is_full(self):
+        self.fill(45)
+
+        def counts_its_page(query, fault):
+            page = json.loads(self.shop.list(query, fault)[1])
+            page["pagination"].update(total=len(page["orders"]), hasMore=False)
+            return 200, json.dumps(page)
+
+        poller = self.poller(page_size=10, **UNHURRIED).quiet()
+        poller.list = counts_its_page
+        job = poller.begin(START - 6 * DAY, START)
+        self.assertTrue(poller.run_until(lambda: poller.job_state(job) != "running"))
+        self.assertEqual(poller.job_state(job), "done")
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+
+    def test_an_order_of_today_is_found_where_the_end_is_the_beginning_of_a_day(self):
+        self.shop.add("order_of_the_past", START - 3 * DAY, "completed")
+        self.shop.until = lambda created, end: created < end // DAY * DAY
+        poller = self.poller()
+        poller.run(600)
+        self.shop.add("order_of_today", poller.now, "completed")
+        poller.run(600)
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+
+    def test_an_order_that_somebody_holds_does_not_use_up_the_budget(self):
+        self.fill(30)
+        poller = self.poller()
+        poller.run(60)
+        for order in self.shop.orders.values():
+            order["status"] = "refunded"
+        with self.database.session() as other:
+            other.query("begin; select from torque.orders where order_id = 'order_0000' for update")
+            asked = len(poller.calls)
+            poller.run(60)
+            self.assertIn("busy", [call[3] for call in poller.calls[asked:]])
+            self.assertLess(len(poller.calls) - asked, 12)
+            other.query("rollback")
+        poller.run(60)
+        self.assertEqual(self.status("order_0000"), "refunded")
+
+    def test_a_clock_that_is_set_right_again_does_not_stop_polling(self):
+        self.fill(5, status="pending")
+        poller = self.poller()
+        poller.now += 3 * 3600
+        poller.fault = lambda plan, number: "429" if number == 20 else None
+        self.assertTrue(poller.run_until(lambda: len(poller.calls) == 21))
+        poller.now = poller.blocked_until = START + 600
+        self.shop.add("order_made_then", START + 500, "pending")
+        asked = len(poller.calls)
+        poller.run(900)
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+        self.assertGreater(len(poller.calls) - asked, 10)
+        self.assertEqual(self.session.value(
+            "select count(*) from torque.reconcile_window where as_of > %s" % poller.time()), "0")
+
     def endless(self, query, _):
         """Always a full page of orders, and always more of them."""
         since, until = (seconds_of(query[name]) for name in ("startDate", "endDate"))

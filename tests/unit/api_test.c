@@ -245,6 +245,34 @@ static void check_times(void)
 		"Retry-After: what stands in for it is bounded too");
 }
 
+static void check_mending(void)
+{
+	static const struct {
+		const char *promise, *body, *mended;
+	} cases[] = {
+		{ "a NUL", "\"a\\u0000b\"", "\"a\\uFFFDb\"" },
+		{ "half a character at the end", "\"a\\ud83d\"", "\"a\\uFFFD\"" },
+		{ "half a character before another", "\\uD83d\\u0041", "\\uFFFD\\u0041" },
+		{ "a second half alone", "\\udE00\\uD83D\\uDE00", "\\uFFFD\\uD83D\\uDE00" },
+		{ "two first halves", "\\ud83d\\ud83d\\ude00", "\\uFFFD\\ud83d\\ude00" },
+		{ "a whole character stays", "\\ud83d\\ude00", NULL },
+		{ "a backslash that is escaped stays", "\\\\u0000", NULL },
+		{ "what is cut short stays", "\\u000", NULL },
+		{ "what is no number stays", "\\u00g0\\", NULL },
+		{ "nothing stays", "", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct text body = text_of(cases[i].body);
+		CLEANUP(cleanup_free) char *mended = api_mended(body);
+		struct text got = { mended, body.len };
+
+		CHECK(cases[i].mended ? mended && text_equal(got, text_of(cases[i].mended))
+				      : !mended,
+			"mended: %s", cases[i].promise);
+	}
+}
+
 static void check_bounds(void)
 {
 	enum { LEN = 8 * 1024 * 1024 };
@@ -267,6 +295,7 @@ int main(void)
 	check_errors();
 	check_long_error();
 	check_times();
+	check_mending();
 	check_bounds();
 	return check_done();
 }

@@ -22,6 +22,7 @@ enum fault {
 	NONE,
 	TOTAL_LOW,
 	TOTAL_HIGH,
+	TOTAL_OF_PAGE, /* and nothing of more */
 	MORE_ALWAYS,
 	ROWS_MISSING,
 	ROW_TWICE,
@@ -121,16 +122,17 @@ static struct text answer(struct api *api, const struct request_list *list, char
 	size_t limit = api->page_cap && api->page_cap < list->limit ? api->page_cap : list->limit;
 	size_t offset = api->offset_ignored ? 0 : list->offset < total ? list->offset : total;
 	size_t rows = total - offset < limit ? total - offset : limit;
-	bool more = offset + rows < total || fault == MORE_ALWAYS;
+	bool more = (offset + rows < total && fault != TOTAL_OF_PAGE) || fault == MORE_ALWAYS;
 
 	rows = fault == ROWS_MISSING ? rows / 2 : fault == EMPTY ? 0 : rows;
 	size_t len = write_rows(api, body, offset, rows, fault == ROW_TWICE && rows > 1);
 
-	total = fault == TOTAL_LOW    ? total - total / 10 - (total > 0)
-		: fault == TOTAL_HIGH ? total + 7
-		: fault == EMPTY      ? 0
-		: fault == ENDLESS    ? 1000000
-				      : total;
+	total = fault == TOTAL_LOW       ? total - total / 10 - (total > 0)
+		: fault == TOTAL_HIGH    ? total + 7
+		: fault == TOTAL_OF_PAGE ? rows
+		: fault == EMPTY         ? 0
+		: fault == ENDLESS       ? 1000000
+					 : total;
 	len += (size_t)snprintf(body + len, BODY_MAX - len,
 		"],\"pagination\":{\"total\":%s%zu%s,\"limit\":%zu,\"offset\":%zu,\"hasMore\":%s}}",
 		fault == NO_TOTAL ? "\"" : "", total, fault == NO_TOTAL ? "\"" : "", limit, offset,
