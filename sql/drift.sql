@@ -61,8 +61,8 @@ comment on function torque_internal.ingest_polled_each(
     'torque.ingest_polled(), fact by fact: what the database objects to costs the others nothing.';
 
 -- Facts of a poll go in as those of webhooks do. A receiver that has one of the orders is done with
--- it in milliseconds; what is still taken after some tenths of a second is told to the caller, since
--- webhooks of the others wait for us.
+-- it in milliseconds; what is still taken after some tenths of a second is told to the caller,
+-- since webhooks of the others wait for us.
 create function torque_internal.ingest_patiently(
     source text,
     order_ids text[],
