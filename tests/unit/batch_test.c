@@ -13,6 +13,7 @@ enum {
 	STORES_MAX = 2,
 	FACTS_MAX = BATCH_QUEUE_FACTS_MAX + 8,
 	KEEP_MS = 120,
+	LATE_MS = 1000, /* long enough to send a fact, under valgrind too */
 	LONG_MS = 60000,
 	GUARD_MS = 20000,
 	STORY_MAX = 4096,
@@ -436,13 +437,13 @@ static void check_late_commit(void)
 {
 	static struct loop_timer *after;
 
-	open_batch(1, 1);
+	open_batch(1, LATE_MS);
 	connect_store(0);
 	add_facts(1);
 	turn();
 	CHECK(stores[0].running, "a fact with little time is sent at once");
 	after = loop_timer_new(loop, stop, NULL);
-	loop_timer_start(after, 20);
+	loop_timer_start(after, LATE_MS + 20);
 	loop_run(loop);
 	loop_timer_free(after);
 	CHECK(ended == 0, "its deadline passes while it flies");
@@ -606,7 +607,7 @@ static void check_rests(void)
 	int64_t begin_ms = clock_mono_ms();
 
 	turn();
-	while (clock_mono_ms() - begin_ms < 5) {
+	while (clock_mono_ms() - begin_ms < 15) {
 	}
 	commit(0, "busy");
 	CHECK(wait_for(is_running) && stores[0].facts == 1, "each fact rests for its own time");
