@@ -10,10 +10,10 @@
 #include "command/keys.h"
 #include "command/poll.h"
 #include "command/screen.h"
+#include "flow/record.h"
 #include "io/session.h"
 
 enum {
-	ASK_NUMBER_MAX = 24,
 	ASK_WAIT_MAX_MS = 60000, /* then the budget is asked again: others may have left room */
 	ASK_SAID_MS = 2000,      /* a wait that a person at a terminal would wonder about */
 };
@@ -21,16 +21,6 @@ enum {
 #define CLAIM_CALL                                                                                 \
 	"select call_id, wait_ms from torque.claim_call('operator', $1::text, $2::text, "          \
 	"$3::timestamptz)"
-#define CALL_ENDED                                                                                 \
-	"select torque.call_ended($1::bigint, $2::timestamptz, $3::integer, $4::integer, "         \
-	"$5::timestamptz, $6::integer)"
-#define LOOKUP                                                                                     \
-	"select torque.reconcile_lookup($1::bigint, $2::timestamptz, $3::timestamptz, "            \
-	"$4::timestamptz, $5::integer, $6::timestamptz, $7::json)"
-#define FAILED                                                                                     \
-	"select torque.reconcile_failed($1::bigint, $2::timestamptz, $3::timestamptz, $4::text, "  \
-	"$5::integer, $6::integer, $7::integer, $8::timestamptz, $9::text)"
-
 static const char settings[] = "select set_config('search_path', '', false),"
 			       " set_config('timezone', 'UTC', false),"
 			       " set_config('statement_timeout', '30s', false)";
@@ -40,7 +30,7 @@ struct ask {
 	struct torque *torque;
 	struct pgsync *session;
 	struct loop_timer *waiting;
-	char call_id[ASK_NUMBER_MAX]; /* of the last call, as are the next two */
+	struct record record; /* of the last call, as are the next two */
 	struct torque_answer answer;
 	char *body; /* its body, with a NUL; NULL: none */
 };
@@ -169,7 +159,7 @@ static void wait_for(struct ask *ask, int64_t wait_ms)
 	loop_run(ask->loop);
 }
 
-/* "" in ask->call_id: not yet, *ret_wait_ms says when. */
+/* "" in ask->record.call_id: not yet, *ret_wait_ms says when. */
 static bool try_claim(
 	struct ask *ask, const char *purpose, const char *order_id, int64_t *ret_wait_ms)
 {
@@ -184,7 +174,7 @@ static bool try_claim(
 	}
 	id = pgsync_cell(ask->session, 0, 0);
 	wait = pgsync_cell(ask->session, 0, 1);
-	snprintf(ask->call_id, ASK_NUMBER_MAX, "%s", id ? id : "");
+	snprintf(ask->record.call_id, RECORD_NUMBER_MAX, "%s", id ? id : "");
 	if (!text_to_u64(text_of(wait), &wait_ms) || wait_ms > ASK_WAIT_MAX_MS) {
 		wait_ms = ASK_WAIT_MAX_MS;
 	}
@@ -202,7 +192,7 @@ static int claim(struct ask *ask, const char *purpose, const char *order_id)
 		if (!try_claim(ask, purpose, order_id, &wait_ms)) {
 			return ask_session_failed(ask);
 		}
-		if (ask->call_id[0] != '\0') {
+		if (ask->record.call_id[0] != '\0') {
 			return EX_OK;
 		}
 		if (!said && wait_ms > ASK_SAID_MS) {
@@ -228,85 +218,19 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	}
 	ask->answer = *answer;
 	ask->answer.body.ptr = ask->body;
+	record_answer(&ask->record, answer);
 	loop_stop(ask->loop);
 }
 
-static const char *stamp_or_null(int64_t us, char out[STAMP_TEXT_MAX])
+/* True: the database has answered. */
+static bool tell(struct ask *ask, const struct store_call call)
 {
-	if (us <= 0) {
-		return NULL;
+	const char *values[STORE_PARAMS_MAX];
+
+	for (size_t i = 0; i < call.param_count; i++) {
+		values[i] = call.params[i].bytes; /* each ends with a NUL, the body as well */
 	}
-	stamp_format(us, out);
-	return out;
-}
-
-static const char *number_or_null(int64_t value, int64_t least, char out[ASK_NUMBER_MAX])
-{
-	if (value < least) {
-		return NULL;
-	}
-	snprintf(out, ASK_NUMBER_MAX, "%" PRId64, value);
-	return out;
-}
-
-/* What the answer says, in the words of SQL; NULL is null. */
-struct words {
-	char asked[STAMP_TEXT_MAX], answered[STAMP_TEXT_MAX];
-	char date[STAMP_TEXT_MAX], reset[STAMP_TEXT_MAX];
-	char status[ASK_NUMBER_MAX], remaining[ASK_NUMBER_MAX], retry_after[ASK_NUMBER_MAX];
-};
-
-/* What the head of the answer says of the API's patience holds for everybody. */
-static bool tell_end(struct ask *ask)
-{
-	const struct torque_answer *answer = &ask->answer;
-	struct words words;
-	const char *values[] = {
-		ask->call_id,
-		stamp_or_null(answer->answered_us, words.answered),
-		number_or_null(answer->status, 1, words.status),
-		number_or_null(answer->remaining, 0, words.remaining),
-		stamp_or_null(answer->reset_us, words.reset),
-		number_or_null(answer->retry_after_s, 1, words.retry_after),
-	};
-
-	return pgsync_ask(ask->session, CALL_ENDED, values, sizeof(values) / sizeof(values[0]));
-}
-
-static bool tell_lookup(struct ask *ask)
-{
-	const struct torque_answer *answer = &ask->answer;
-	struct words words;
-	const char *values[] = {
-		ask->call_id,
-		stamp_or_null(answer->asked_us, words.asked),
-		stamp_or_null(answer->answered_us, words.answered),
-		stamp_or_null(answer->date_us, words.date),
-		number_or_null(answer->remaining, 0, words.remaining),
-		stamp_or_null(answer->reset_us, words.reset),
-		ask->body,
-	};
-
-	return pgsync_ask(ask->session, LOOKUP, values, sizeof(values) / sizeof(values[0]));
-}
-
-static bool tell_failure(struct ask *ask, enum torque_end end, const char *problem)
-{
-	const struct torque_answer *answer = &ask->answer;
-	struct words words;
-	const char *values[] = {
-		ask->call_id,
-		stamp_or_null(answer->asked_us, words.asked),
-		stamp_or_null(answer->answered_us, words.answered),
-		torque_end_name(end),
-		number_or_null(answer->status, 1, words.status),
-		number_or_null(answer->retry_after_s, 1, words.retry_after),
-		number_or_null(answer->remaining, 0, words.remaining),
-		stamp_or_null(answer->reset_us, words.reset),
-		problem,
-	};
-
-	return pgsync_ask(ask->session, FAILED, values, sizeof(values) / sizeof(values[0]));
+	return pgsync_ask(ask->session, call.statement, values, call.param_count);
 }
 
 int ask_exit_code(enum torque_end end)
@@ -369,7 +293,7 @@ int ask_quietly(struct ask *ask, const struct torque_call *call, const char *pur
 	if (code != EX_OK) {
 		return code;
 	}
-	if (!tell_end(ask)) {
+	if (!tell(ask, record_ended(&ask->record))) {
 		/* The answer is good all the same; its place stays taken for longer. */
 		ask_session_failed(ask);
 	}
@@ -392,11 +316,13 @@ static int lookup_refused(struct ask *ask)
 {
 	int code = ask_session_failed(ask);
 
-	if (code == EX_DATAERR &&
-		!tell_failure(ask, TORQUE_MALFORMED, "the database refused the answer")) {
-		return ask_session_failed(ask);
+	if (code != EX_DATAERR) {
+		return code;
 	}
-	return code;
+	snprintf(ask->record.problem, sizeof(ask->record.problem),
+		"the database refused the answer");
+	return tell(ask, record_failed(&ask->record, TORQUE_MALFORMED)) ? code
+									: ask_session_failed(ask);
 }
 
 int ask_lookup(struct ask *ask, const char *order_id, const struct torque_answer **ret_answer,
@@ -416,12 +342,12 @@ int ask_lookup(struct ask *ask, const char *order_id, const struct torque_answer
 	}
 	say_problem(ask);
 	if (ask->answer.end != TORQUE_GOOD) {
-		if (!tell_failure(ask, ask->answer.end, ask->answer.problem)) {
+		if (!tell(ask, record_failed(&ask->record, ask->answer.end))) {
 			return ask_session_failed(ask);
 		}
 		return ask_exit_code(ask->answer.end);
 	}
-	if (!tell_lookup(ask)) {
+	if (!tell(ask, record_lookup(&ask->record, ask->answer.body))) {
 		return lookup_refused(ask);
 	}
 	const char *outcome = pgsync_cell(ask->session, 0, 0);

@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "base/stamp.h"
 #include "flow/ingest.h"
+#include "flow/record.h"
 
 enum {
 	RECONCILE_WAIT_MIN_MS = 10,
@@ -19,7 +20,6 @@ enum {
 	RECONCILE_AGAIN_MS = 1000,     /* after the database refused a step; doubles */
 	RECONCILE_AGAIN_MAX_MS = 30000,
 	RECONCILE_RECORD_TRIES = 5, /* an answer that is refused so often is given up */
-	RECONCILE_NUMBER_MAX = 24,
 	RECONCILE_WORD_MAX = 16,
 };
 
@@ -39,18 +39,6 @@ enum plan_column {
 	PLAN_COLUMNS,
 };
 
-/* What the API answered, in the words of SQL; "" is null. */
-struct words {
-	char asked[STAMP_TEXT_MAX];
-	char answered[STAMP_TEXT_MAX];
-	char date[STAMP_TEXT_MAX];
-	char remaining[RECONCILE_NUMBER_MAX];
-	char reset[STAMP_TEXT_MAX];
-	char status[RECONCILE_NUMBER_MAX];
-	char retry_after[RECONCILE_NUMBER_MAX];
-	char problem[TORQUE_PROBLEM_MAX];
-};
-
 struct reconcile {
 	struct loop *loop;
 	struct store *store;
@@ -67,12 +55,11 @@ struct reconcile {
 	unsigned refusals; /* by the database, one after the other */
 
 	enum torque_kind kind; /* of the last call, as are the next two */
-	char call_id[RECONCILE_NUMBER_MAX];
 	char priority[RECONCILE_WORD_MAX];
 	bool unrecorded; /* it has ended and the database does not know; then the rest is valid */
 	enum torque_end end;
-	struct words words;
-	char *body; /* of a good answer */
+	struct record record; /* valid, but for its call_id, while unrecorded */
+	char *body;           /* of a good answer */
 	size_t body_len;
 
 	loop_fired *drained; /* NULL: not draining */
@@ -282,8 +269,13 @@ static bool ask(struct reconcile *reconcile, const struct store_result *plan)
 /* A plan that cannot be carried out has to end all the same, or it would be made again for ever. */
 static void call_impossible(struct reconcile *reconcile)
 {
+	static const struct torque_answer none = {
+		.remaining = -1,
+		.problem = "no request can be made of this plan",
+	};
+
 	reconcile->end = TORQUE_REFUSED;
-	reconcile->words = (struct words){ .problem = "no request can be made of this plan" };
+	record_answer(&reconcile->record, &none);
 	reconcile->unrecorded = true;
 	rest(reconcile, 0);
 }
@@ -291,7 +283,8 @@ static void call_impossible(struct reconcile *reconcile)
 static void make_call(struct reconcile *reconcile, const struct store_result *plan)
 {
 	reconcile->kind = column_is(plan, PLAN_ACTION, "list") ? TORQUE_LIST : TORQUE_SHOW;
-	copy_text(column(plan, PLAN_CALL_ID), reconcile->call_id, sizeof(reconcile->call_id));
+	copy_text(column(plan, PLAN_CALL_ID), reconcile->record.call_id,
+		sizeof(reconcile->record.call_id));
 	copy_text(column(plan, PLAN_PRIORITY), reconcile->priority, sizeof(reconcile->priority));
 	if (!ask(reconcile, plan)) {
 		call_impossible(reconcile);
@@ -351,34 +344,6 @@ static void next_planned(void *tag, const struct store_result *result)
 
 /* The answer. */
 
-static void say_time(int64_t us, char out[STAMP_TEXT_MAX])
-{
-	out[0] = '\0';
-	if (us > 0) {
-		stamp_format(us, out);
-	}
-}
-
-static void say_number(int64_t value, int64_t least, char out[RECONCILE_NUMBER_MAX])
-{
-	out[0] = '\0';
-	if (value >= least) {
-		snprintf(out, RECONCILE_NUMBER_MAX, "%" PRId64, value);
-	}
-}
-
-static void say_answer(const struct torque_answer *answer, struct words *words)
-{
-	say_time(answer->asked_us, words->asked);
-	say_time(answer->answered_us, words->answered);
-	say_time(answer->date_us, words->date);
-	say_time(answer->reset_us, words->reset);
-	say_number(answer->remaining, 0, words->remaining);
-	say_number(answer->status, 1, words->status);
-	say_number(answer->retry_after_s, 1, words->retry_after);
-	copy_text(text_of(answer->problem), words->problem, sizeof(words->problem));
-}
-
 static void log_call(const struct reconcile *reconcile, const struct torque_answer *answer)
 {
 	int64_t took_ms = (answer->answered_us - answer->asked_us) / 1000;
@@ -401,7 +366,7 @@ static void keep_answer(struct reconcile *reconcile, const struct torque_answer 
 {
 	reconcile->unrecorded = true;
 	reconcile->end = answer->end;
-	say_answer(answer, &reconcile->words);
+	record_answer(&reconcile->record, answer);
 	if (answer->end != TORQUE_GOOD) {
 		return;
 	}
@@ -409,8 +374,8 @@ static void keep_answer(struct reconcile *reconcile, const struct torque_answer 
 	reconcile->body_len = answer->body.len;
 	if (!reconcile->body) {
 		reconcile->end = TORQUE_MALFORMED;
-		copy_text(TEXT("no memory for the answer"), reconcile->words.problem,
-			sizeof(reconcile->words.problem));
+		copy_text(TEXT("no memory for the answer"), reconcile->record.problem,
+			sizeof(reconcile->record.problem));
 		return;
 	}
 	memcpy(reconcile->body, answer->body.ptr, answer->body.len);
@@ -423,7 +388,7 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	log_call(reconcile, answer);
 	keep_answer(reconcile, answer);
 	copy_text(
-		text_of(reconcile->words.problem), reconcile->problem, sizeof(reconcile->problem));
+		text_of(reconcile->record.problem), reconcile->problem, sizeof(reconcile->problem));
 	if (answer->status > 0) {
 		note_stopped(reconcile, answer->end == TORQUE_UNAUTHORIZED);
 	}
@@ -432,43 +397,15 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 
 /* The record: the answer and the end of its place in the budget, in one transaction. */
 
-static struct store_param word(const char *string)
-{
-	return string[0] ? (struct store_param){ .bytes = string, .len = strlen(string) }
-			 : (struct store_param){ .bytes = NULL };
-}
-
 static struct store_call record_of(const struct reconcile *reconcile)
 {
-	const struct words *words = &reconcile->words;
+	struct text body = { reconcile->body, reconcile->body_len };
 
-	if (reconcile->end == TORQUE_GOOD) {
-		return (struct store_call){
-			.statement = reconcile->kind == TORQUE_LIST
-					     ? "select torque.reconcile_page($1::bigint, "
-					       "$2::timestamptz, "
-					       "$3::timestamptz, $4::timestamptz, $5::integer, "
-					       "$6::timestamptz, $7::json)"
-					     : "select torque.reconcile_lookup($1::bigint, "
-					       "$2::timestamptz, $3::timestamptz, $4::timestamptz, "
-					       "$5::integer, $6::timestamptz, $7::json)",
-			.param_count = 7,
-			.params = { word(reconcile->call_id), word(words->asked),
-				word(words->answered), word(words->date), word(words->remaining),
-				word(words->reset),
-				{ .bytes = reconcile->body, .len = reconcile->body_len } },
-		};
+	if (reconcile->end != TORQUE_GOOD) {
+		return record_failed(&reconcile->record, reconcile->end);
 	}
-	return (struct store_call){
-		.statement = "select torque.reconcile_failed($1::bigint, $2::timestamptz, "
-			     "$3::timestamptz, $4::text, $5::integer, $6::integer, $7::integer, "
-			     "$8::timestamptz, $9::text)",
-		.param_count = 9,
-		.params = { word(reconcile->call_id), word(words->asked), word(words->answered),
-			word(torque_end_name(reconcile->end)), word(words->status),
-			word(words->retry_after), word(words->remaining), word(words->reset),
-			word(words->problem) },
-	};
+	return reconcile->kind == TORQUE_LIST ? record_page(&reconcile->record, body)
+					      : record_lookup(&reconcile->record, body);
 }
 
 /* Without a connection it waits for the next one. */
@@ -490,7 +427,7 @@ static void record_refused(struct reconcile *reconcile, const struct store_resul
 
 	if (hopeless && reconcile->end == TORQUE_GOOD) {
 		reconcile->end = TORQUE_MALFORMED;
-		snprintf(reconcile->words.problem, sizeof(reconcile->words.problem),
+		snprintf(reconcile->record.problem, sizeof(reconcile->record.problem),
 			"the database refused the answer (%s)", result->sqlstate);
 		reconcile->refusals = 0;
 	} else if (hopeless) {
