@@ -36,3 +36,13 @@ char *copy_or_die(const char *string)
 	}
 	return copy;
 }
+
+char *copy_text_or_die(struct text text)
+{
+	char *copy = new_or_die(text.len + 1);
+
+	if (text.len > 0) {
+		memcpy(copy, text.ptr, text.len);
+	}
+	return copy;
+}

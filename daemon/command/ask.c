@@ -21,6 +21,7 @@ enum {
 #define CLAIM_CALL                                                                                 \
 	"select call_id, wait_ms from torque.claim_call('operator', $1::text, $2::text, "          \
 	"$3::timestamptz)"
+
 static const char settings[] = "select set_config('search_path', '', false),"
 			       " set_config('timezone', 'UTC', false),"
 			       " set_config('statement_timeout', '30s', false)";
@@ -212,10 +213,7 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	struct ask *ask = tag;
 
 	free(ask->body);
-	ask->body = new_or_die(answer->body.len + 1); /* HTTPS_BODY_MAX at most */
-	if (answer->body.len > 0) {
-		memcpy(ask->body, answer->body.ptr, answer->body.len);
-	}
+	ask->body = copy_text_or_die(answer->body); /* HTTPS_BODY_MAX at most */
 	ask->answer = *answer;
 	ask->answer.body.ptr = ask->body;
 	record_answer(&ask->record, answer);

@@ -45,19 +45,11 @@ static void print_order(const struct command *command, struct text answer)
 	}
 }
 
-static char *order_of(const struct torque_answer *answer)
-{
-	struct text order = pick_member(answer->body, "order");
-	char *copy = new_or_die(order.len + 1);
-
-	memcpy(copy, order.ptr, order.len);
-	return copy;
-}
-
 /* Takes the answer in as of the start of the request. */
 static bool take_in(struct ask *ask, const char *order_id, const struct torque_answer *answer)
 {
-	CLEANUP(cleanup_free) char *order = order_of(answer);
+	CLEANUP(cleanup_free)
+	char *order = copy_text_or_die(pick_member(answer->body, "order"));
 	char asked[STAMP_TEXT_MAX], answered[STAMP_TEXT_MAX];
 	const char *values[] = { order_id, asked, answered, order };
 	struct pgsync *session = ask_session(ask);

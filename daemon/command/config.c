@@ -154,9 +154,8 @@ struct config {
 
 static void keep_value(struct setting *setting, struct text value, int64_t number)
 {
-	char *copy = new_or_die(value.len + 1);
+	char *copy = copy_text_or_die(value);
 
-	memcpy(copy, value.ptr, value.len);
 	free(setting->text);
 	setting->text = copy;
 	setting->number = number;

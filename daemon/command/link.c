@@ -156,10 +156,9 @@ static void print_link(const struct command *command, struct text answer)
 /* The link exists, whatever becomes of our own note of it. */
 static void note(struct ask *ask, struct text answer)
 {
-	CLEANUP(cleanup_free) char *copy = new_or_die(answer.len + 1);
+	CLEANUP(cleanup_free) char *copy = copy_text_or_die(answer);
 	const char *values[] = { copy };
 
-	memcpy(copy, answer.ptr, answer.len);
 	if (!pgsync_ask(ask_session(ask), "select torque.link_made($1::json)", values, 1)) {
 		ask_session_failed(ask);
 		fputs("orderd: the link is good all the same; the database does not know when it "

@@ -497,9 +497,8 @@ static void collect(struct walk *walk, const struct page *page)
 		struct text json = page->rows.list[i].json;
 
 		if (known->collected != walk->mark) {
-			char *copy = new_or_die(json.len + 1);
+			char *copy = copy_text_or_die(json);
 
-			memcpy(copy, json.ptr, json.len);
 			add_row(&walk->collected, known, (struct text){ copy, json.len });
 			known->collected = walk->mark;
 		}

@@ -106,10 +106,7 @@ static char *element(const char *list, size_t index)
 	if (len == 0) {
 		return NULL;
 	}
-	char *copy = new_or_die(len + 1);
-
-	memcpy(copy, list, len);
-	return copy;
+	return copy_text_or_die((struct text){ list, len });
 }
 
 /* What is neither a socket's path nor an address. An address with a scope ("fe80::1%eth0") is none

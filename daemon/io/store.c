@@ -388,12 +388,9 @@ static void expect(struct run *run, int prepares)
 
 static char *copy_text_param(const struct store_param *param)
 {
-	char *copy = new_or_die(param->len + 1);
-
 	/* libpq takes text up to its NUL. */
 	assert(!memchr(param->bytes, '\0', param->len));
-	memcpy(copy, param->bytes, param->len);
-	return copy;
+	return copy_text_or_die((struct text){ param->bytes, param->len });
 }
 
 static bool send_execute(struct store *store, const char *name, const struct store_call *call)
