@@ -36,7 +36,8 @@ def quoted(data):
 
 
 def main(header, source, *paths):
-    forgotten = [name for name in os.listdir(os.path.dirname(paths[0]))
+    top = os.path.dirname(paths[0])
+    forgotten = [name for _, _, names in os.walk(top) for name in names
                  if name.endswith(".sql") and name not in map(os.path.basename, paths)]
     if forgotten:
         sys.exit("not in the list of sql/meson.build: " + ", ".join(sorted(forgotten)))

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/die.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 static const char default_directory[] = "/etc/orderd/credentials";
 
@@ -25,10 +25,10 @@ enum trust {
 	TRUST_MODE,
 };
 
-static void *refuse(char problem[SECRET_PROBLEM_MAX], const char *format, ...)
+static void *grammar_refuse(char problem[SECRET_PROBLEM_MAX], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static void *refuse(char problem[SECRET_PROBLEM_MAX], const char *format, ...)
+static void *grammar_refuse(char problem[SECRET_PROBLEM_MAX], const char *format, ...)
 {
 	va_list arguments;
 
@@ -67,7 +67,7 @@ static struct secret *secret_new(void)
 	}
 	lock(page);
 
-	struct secret *secret = new_or_die(sizeof(*secret));
+	struct secret *secret = memory_new(sizeof(*secret));
 
 	secret->page = page;
 	return secret;
@@ -115,19 +115,22 @@ static bool may_be_trusted(
 	struct stat status;
 
 	if (fstat(fd, &status) != 0) {
-		return refuse(problem, "cannot look at %s: %s", path, strerror(errno)) != NULL;
+		return grammar_refuse(problem, "cannot look at %s: %s", path, strerror(errno)) !=
+		       NULL;
 	}
 	if (!S_ISREG(status.st_mode)) {
-		return refuse(problem, "%s is not a regular file", path) != NULL;
+		return grammar_refuse(problem, "%s is not a regular file", path) != NULL;
 	}
 	if (status.st_size > SECRET_MAX) {
-		return refuse(problem, "%s is longer than %d bytes", path, SECRET_MAX) != NULL;
+		return grammar_refuse(problem, "%s is longer than %d bytes", path, SECRET_MAX) !=
+		       NULL;
 	}
 	if (trust == TRUST_MODE && status.st_uid != geteuid() && status.st_uid != 0) {
-		return refuse(problem, "%s belongs to another user", path) != NULL;
+		return grammar_refuse(problem, "%s belongs to another user", path) != NULL;
 	}
 	if (trust == TRUST_MODE && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-		return refuse(problem, "%s is open to group or others; it should have mode 0400",
+		return grammar_refuse(problem,
+			       "%s is open to group or others; it should have mode 0400",
 			       path) != NULL;
 	}
 	return true;
@@ -165,7 +168,7 @@ static struct secret *load_file(
 	CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0) {
-		return refuse(problem, "cannot open %s: %s", path, strerror(errno));
+		return grammar_refuse(problem, "cannot open %s: %s", path, strerror(errno));
 	}
 	if (!may_be_trusted(fd, path, problem, trust)) {
 		return NULL;
@@ -174,17 +177,18 @@ static struct secret *load_file(
 	CLEANUP(cleanup_secret) struct secret *secret = secret_new();
 
 	if (!secret) {
-		return refuse(problem, "cannot lock memory for a secret: %s", strerror(errno));
+		return grammar_refuse(
+			problem, "cannot lock memory for a secret: %s", strerror(errno));
 	}
 
 	int error = read_whole(fd, secret);
 
 	if (error < 0) {
-		return refuse(problem, "cannot read %s: %s", path, strerror(-error));
+		return grammar_refuse(problem, "cannot read %s: %s", path, strerror(-error));
 	}
 	drop_newline(secret);
 	if (secret->len < SECRET_MIN) {
-		return refuse(problem, "%s holds fewer than %d bytes", path, SECRET_MIN);
+		return grammar_refuse(problem, "%s holds fewer than %d bytes", path, SECRET_MIN);
 	}
 
 	struct secret *loaded = secret;
@@ -200,14 +204,15 @@ static struct secret *load_credential(const char *name, char problem[SECRET_PROB
 	char path[PATH_MAX];
 
 	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/')) {
-		return refuse(problem, "the name of a credential is a file name without \"/\"");
+		return grammar_refuse(
+			problem, "the name of a credential is a file name without \"/\"");
 	}
 
 	int len = snprintf(
 		path, sizeof(path), "%s/%s", directory ? directory : default_directory, name);
 
 	if (len < 0 || (size_t)len >= sizeof(path)) {
-		return refuse(problem, "the name of the credential is too long");
+		return grammar_refuse(problem, "the name of the credential is too long");
 	}
 	return load_file(path, problem, trust);
 }
@@ -225,5 +230,6 @@ struct secret *secret_load(const char *spec, char problem[SECRET_PROBLEM_MAX])
 		return load_file(spec + file.len, problem, TRUST_MODE);
 	}
 	/* Not repeated: it may be the secret itself, written where its place belongs. */
-	return refuse(problem, "a secret is named by credential:NAME or file:/absolute/path");
+	return grammar_refuse(
+		problem, "a secret is named by credential:NAME or file:/absolute/path");
 }

@@ -14,9 +14,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stamp.h"
-#include "command/keys.h"
-#include "command/poll.h"
-#include "command/when.h"
+#include "command/option.h"
+#include "settings/options.h"
+#include "settings/secrets.h"
 
 enum {
 	BACKFILL_NUMBER_MAX = 24,
@@ -115,13 +115,13 @@ static void job_left(void *tag, const struct store_result *result);
 
 static bool begin(struct backfill *backfill)
 {
-	const char *job = command_option(backfill->command, "job");
+	const char *job = verb_value(backfill->command, "job");
 	const struct store_call start = {
 		.statement = "select torque.backfill_start($1::timestamptz, $2::timestamptz, "
 			     "$3::boolean)",
 		.param_count = 3,
 		.params = { param(backfill->from), param(backfill->to),
-			param(command_has(backfill->command, "details") ? "true" : "false") },
+			param(verb_has(backfill->command, "details") ? "true" : "false") },
 	};
 	const struct store_call resume = {
 		.statement = "select case when torque.backfill_resume($1::bigint) then $1 end",
@@ -159,7 +159,7 @@ static void database_ready(void *owner)
 	}
 }
 
-static void database_troubled(void *owner)
+static void database_connect_failed(void *owner)
 {
 	struct backfill *backfill = owner;
 
@@ -178,7 +178,7 @@ static void database_lost(void *owner)
 static void job_begun(void *tag, const struct store_result *result)
 {
 	struct backfill *backfill = tag;
-	struct reconcile_options options = poll_options(backfill->command->config);
+	struct reconcile_options options = options_reconcile(backfill->command->config);
 
 	if (refused(backfill, result)) {
 		return;
@@ -300,7 +300,7 @@ static void print_result(const struct backfill *backfill)
 		(json_int_t)progress->numbers[STATE_ORDERS], "repaired",
 		(json_int_t)progress->numbers[STATE_REPAIRED]);
 
-	if (command_has(backfill->command, "json")) {
+	if (verb_has(backfill->command, "json")) {
 		json_dumpf(result, stdout, JSON_COMPACT);
 		putchar('\n');
 	} else {
@@ -400,9 +400,9 @@ static int walk(struct backfill *backfill)
 	static const struct store_events events = {
 		.connected = database_ready,
 		.disconnected = database_lost,
-		.troubled = database_troubled,
+		.connect_failed = database_connect_failed,
 	};
-	struct reconcile_options options = poll_options(backfill->command->config);
+	struct reconcile_options options = options_reconcile(backfill->command->config);
 
 	backfill->tick = loop_timer_new(backfill->loop, database_ready, backfill);
 	backfill->signals[0] = loop_signal_new(backfill->loop, SIGINT, asked_to_leave, backfill);
@@ -421,17 +421,17 @@ static int walk(struct backfill *backfill)
 static int walk_with_key(struct backfill *backfill)
 {
 	struct faults faults = { .count = 0 };
-	struct secret *key = keys_load_api_key(backfill->command->config, &faults);
+	struct secret *key = secrets_load_api_key(backfill->command->config, &faults);
 	int code = EX_CONFIG;
 
 	backfill->loop = loop_new();
 	if (key) {
 		backfill->torque =
-			poll_torque(backfill->loop, backfill->command->config, key, &faults);
+			options_torque(backfill->loop, backfill->command->config, key, &faults);
 	}
 	secret_free(key);
-	faults_print(&faults, stderr);
-	faults_fini(&faults);
+	fault_print(&faults, stderr);
+	fault_fini(&faults);
 	if (backfill->torque) {
 		code = walk(backfill);
 	}
@@ -444,10 +444,10 @@ static int read_span(const struct command *command, struct backfill *backfill)
 {
 	int64_t from_us = 0, to_us = clock_wall_us();
 	bool has_from, has_to;
-	int code = when_option(command, "from", &has_from, &from_us);
+	int code = option_time(command, "from", &has_from, &from_us);
 
 	if (code == EX_OK) {
-		code = when_option(command, "to", &has_to, &to_us);
+		code = option_time(command, "to", &has_to, &to_us);
 	}
 	if (code != EX_OK) {
 		return code;
@@ -459,7 +459,7 @@ static int read_span(const struct command *command, struct backfill *backfill)
 	}
 	stamp_format(to_us, backfill->to);
 	if (from_us >= to_us) {
-		return command_usage(command, "--from is a time before --to");
+		return verb_usage(command, "--from is a time before --to");
 	}
 	return EX_OK;
 }
@@ -467,14 +467,13 @@ static int read_span(const struct command *command, struct backfill *backfill)
 static int read_job(const struct command *command)
 {
 	uint64_t job = 0;
-	bool has_span = command_has(command, "from") || command_has(command, "to") ||
-			command_has(command, "details");
+	bool has_span = verb_has(command, "from") || verb_has(command, "to") ||
+			verb_has(command, "details");
 
-	if (command_has(command, "job") && has_span) {
-		return command_usage(
-			command, "--job goes with neither --from nor --to nor --details");
+	if (verb_has(command, "job") && has_span) {
+		return verb_usage(command, "--job goes with neither --from nor --to nor --details");
 	}
-	return number_option(command, "job", 1, INT64_MAX, &job);
+	return option_number(command, "job", 1, INT64_MAX, &job);
 }
 
 int backfill_run(const struct command *command)

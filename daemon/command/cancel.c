@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/die.h"
+#include "base/memory.h"
 #include "base/stamp.h"
-#include "command/ask.h"
+#include "command/api_session.h"
 #include "command/pick.h"
-#include "command/screen.h"
+#include "command/print.h"
 #include "command/show.h"
 
 enum { CANCEL_TRIES_MAX = 20 };
@@ -24,8 +24,8 @@ static const char again[] = "select pg_sleep(0.2)";
 /* NULL: the reason is not UTF-8. */
 static char *make_request(const struct command *command)
 {
-	const char *reason = command_option(command, "reason");
-	json_t *request = json_pack("{s:b}", "refundCustomer", command_has(command, "refund"));
+	const char *reason = verb_value(command, "reason");
+	json_t *request = json_pack("{s:b}", "refundCustomer", verb_has(command, "refund"));
 	char *text = NULL;
 
 	if (!reason || json_object_set_new(request, "reason", json_string(reason)) == 0) {
@@ -37,37 +37,38 @@ static char *make_request(const struct command *command)
 
 static void print_order(const struct command *command, struct text answer)
 {
-	if (command_has(command, "json")) {
-		screen_json(stdout, answer);
+	if (verb_has(command, "json")) {
+		print_json(stdout, answer);
 		putchar('\n');
 	} else {
-		screen_fields(stdout, "", pick_member(answer, "order"));
+		print_fields(stdout, "", pick_member(answer, "order"));
 	}
 }
 
 /* Takes the answer in as of the start of the request. */
-static bool take_in(struct ask *ask, const char *order_id, const struct torque_answer *answer)
+static bool take_in(
+	struct api_session *ask, const char *order_id, const struct torque_answer *answer)
 {
 	CLEANUP(cleanup_free)
-	char *order = copy_text_or_die(pick_member(answer->body, "order"));
+	char *order = memory_copy_text(pick_member(answer->body, "order"));
 	char asked[STAMP_TEXT_MAX], answered[STAMP_TEXT_MAX];
 	const char *values[] = { order_id, asked, answered, order };
-	struct pgsync *session = ask_session(ask);
+	struct blocking *session = api_session_database(ask);
 
 	stamp_format(answer->asked_us, asked);
 	stamp_format(answer->answered_us, answered);
 	for (unsigned tries = 0; tries < CANCEL_TRIES_MAX; tries++) {
-		if (!pgsync_ask(session, INGEST, values, sizeof(values) / sizeof(values[0]))) {
-			ask_session_failed(ask);
+		if (!blocking_ask(session, INGEST, values, sizeof(values) / sizeof(values[0]))) {
+			api_session_database_failed(ask);
 			return false;
 		}
-		const char *outcome = pgsync_cell(session, 0, 0);
+		const char *outcome = blocking_cell(session, 0, 0);
 
 		if (!outcome || strcmp(outcome, "busy") != 0) {
 			return outcome && strcmp(outcome, "quarantined") != 0;
 		}
-		if (!pgsync_run(session, again)) {
-			ask_session_failed(ask);
+		if (!blocking_run(session, again)) {
+			api_session_database_failed(ask);
 			return false;
 		}
 	}
@@ -75,7 +76,7 @@ static bool take_in(struct ask *ask, const char *order_id, const struct torque_a
 }
 
 /* It has happened, whatever becomes of our own note of it. */
-static void note(struct ask *ask, const char *order_id, const struct torque_answer *answer)
+static void note(struct api_session *ask, const char *order_id, const struct torque_answer *answer)
 {
 	if (!take_in(ask, order_id, answer)) {
 		fprintf(stderr,
@@ -86,17 +87,17 @@ static void note(struct ask *ask, const char *order_id, const struct torque_answ
 }
 
 /* Words differ between APIs and versions; the order's own status does not. */
-static void explain(struct ask *ask, const char *order_id)
+static void explain(struct api_session *ask, const char *order_id)
 {
 	struct torque_call call = { .kind = TORQUE_SHOW, .order_id = text_of(order_id) };
 	const struct torque_answer *answer;
 
-	if (ask_call(ask, &call, "cancel", &answer) != EX_OK) {
+	if (api_session_call(ask, &call, "cancel", &answer) != EX_OK) {
 		return;
 	}
 	CLEANUP(cleanup_free)
 	char *status =
-		screen_value(pick_path(answer->body, "order", "status", NULL), SCREEN_CELL_MAX);
+		print_value(pick_path(answer->body, "order", "status", NULL), PRINT_CELL_MAX);
 
 	if (strcmp(status, "cancelled") == 0) {
 		fprintf(stderr, "orderd: %s is cancelled already\n", order_id);
@@ -108,7 +109,7 @@ static void explain(struct ask *ask, const char *order_id)
 	}
 }
 
-static int cancel(struct ask *ask, const struct command *command, const char *request)
+static int cancel(struct api_session *ask, const struct command *command, const char *request)
 {
 	struct torque_call call = {
 		.kind = TORQUE_CANCEL,
@@ -116,7 +117,7 @@ static int cancel(struct ask *ask, const struct command *command, const char *re
 		.body = text_of(request),
 	};
 	const struct torque_answer *answer;
-	int code = ask_call(ask, &call, "cancel", &answer);
+	int code = api_session_call(ask, &call, "cancel", &answer);
 
 	if (code == EX_OK) {
 		print_order(command, answer->body);
@@ -130,20 +131,20 @@ static int cancel(struct ask *ask, const struct command *command, const char *re
 int cancel_run(const struct command *command)
 {
 	CLEANUP(cleanup_free) char *request = make_request(command);
-	struct ask *ask;
+	struct api_session *ask;
 	int code = show_check_ids(command);
 
 	if (code != EX_OK) {
 		return code;
 	}
 	if (!request) {
-		return command_usage(command, "--reason takes text in UTF-8");
+		return verb_usage(command, "--reason takes text in UTF-8");
 	}
-	ask = ask_new(command, &code);
+	ask = api_session_new(command, &code);
 	if (!ask) {
 		return code;
 	}
 	code = cancel(ask, command, request);
-	ask_free(ask);
+	api_session_free(ask);
 	return code;
 }

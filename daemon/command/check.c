@@ -8,12 +8,12 @@
 
 #include "base/clock.h"
 #include "base/stamp.h"
-#include "command/ask.h"
-#include "command/keys.h"
-#include "command/screen.h"
-#include "io/https.h"
-#include "io/store.h"
-#include "io/stream.h"
+#include "command/api_session.h"
+#include "command/print.h"
+#include "http/client.h"
+#include "http/stream.h"
+#include "pg/store.h"
+#include "settings/secrets.h"
 
 enum {
 	CHECK_PROBLEM_MAX = 512,
@@ -85,7 +85,7 @@ static void check_api_key(const struct config *config, struct faults *faults)
 {
 	bool chosen = config_origin(config, CONFIG_TORQUE_API_KEY) != CONFIG_DEFAULT;
 	struct faults found = { .count = 0 };
-	struct secret *key = keys_load_api_key(config, &found);
+	struct secret *key = secrets_load_api_key(config, &found);
 
 	for (size_t i = 0; i < found.count; i++) {
 		if (found.list[i].warning || !chosen) {
@@ -96,30 +96,30 @@ static void check_api_key(const struct config *config, struct faults *faults)
 		}
 	}
 	secret_free(key);
-	faults_fini(&found);
+	fault_fini(&found);
 }
 
 static void check_secrets(const struct config *config, struct faults *faults)
 {
-	keys_free(keys_load(config, faults));
+	secrets_free(secrets_load(config, faults));
 	check_api_key(config, faults);
 }
 
 static void check_ca_file(const struct config *config, struct faults *faults)
 {
-	char ca_file[CONFIG_PATH_MAX], problem[HTTPS_PROBLEM_MAX];
+	char ca_file[CONFIG_PATH_MAX], problem[CLIENT_PROBLEM_MAX];
 	struct loop *loop;
-	struct https *https;
+	struct client *client;
 
 	if (!config_path(config, CONFIG_TORQUE_CA_FILE, ca_file)) {
 		return;
 	}
 	loop = loop_new();
-	https = https_new(loop, "https://localhost", ca_file, problem);
-	if (!https) {
+	client = client_new(loop, "https://localhost", ca_file, problem);
+	if (!client) {
 		say_setting(faults, false, config, CONFIG_TORQUE_CA_FILE, "%s", problem);
 	}
-	https_free(https);
+	client_free(client);
 	loop_free(loop);
 }
 
@@ -428,10 +428,10 @@ static void check_api(const struct config *config, struct faults *faults)
 	const struct torque_answer *answer = NULL;
 	struct faults said = { .count = 0 };
 	int code;
-	struct ask *ask = ask_open(config, &said, &code);
+	struct api_session *ask = api_session_open(config, &said, &code);
 
 	if (ask) {
-		ask_quietly(ask, &call, "check", &answer);
+		api_session_quietly(ask, &call, "check", &answer);
 	}
 	if (answer) {
 		judge_answer(config, answer, faults);
@@ -442,8 +442,8 @@ static void check_api(const struct config *config, struct faults *faults)
 	if (answer && answer->status > 0) {
 		check_clock(config, answer, faults);
 	}
-	ask_free(ask);
-	faults_fini(&said);
+	api_session_free(ask);
+	fault_fini(&said);
 }
 
 static void check_online(const struct config *config, struct faults *faults)
@@ -463,7 +463,7 @@ static void print_text(const struct faults *faults, bool online)
 {
 	for (size_t i = 0; i < faults->count; i++) {
 		fputs(faults->list[i].warning ? "warning " : "fault   ", stdout);
-		screen_put(stdout, text_of(faults->list[i].text), FAULT_TEXT_MAX);
+		print_put(stdout, text_of(faults->list[i].text), FAULT_TEXT_MAX);
 		putchar('\n');
 	}
 	if (faults->dropped > 0) {
@@ -475,7 +475,7 @@ static void print_text(const struct faults *faults, bool online)
 	}
 }
 
-static void print_json(const struct faults *faults)
+static void print_as_json(const struct faults *faults)
 {
 	json_t *list[] = { json_array(), json_array() };
 	json_t *object;
@@ -496,19 +496,19 @@ static void print_json(const struct faults *faults)
 int check_run(const struct command *command)
 {
 	struct faults faults = { .count = 0 };
-	bool online = command_has(command, "online");
+	bool online = verb_has(command, "online");
 	int code;
 
 	check_offline(command, &faults);
 	if (online) {
 		check_online(command->config, &faults);
 	}
-	if (command_has(command, "json")) {
-		print_json(&faults);
+	if (verb_has(command, "json")) {
+		print_as_json(&faults);
 	} else {
 		print_text(&faults, online);
 	}
 	code = faults.errors > 0 ? VERB_FOUND : EX_OK;
-	faults_fini(&faults);
+	fault_fini(&faults);
 	return code;
 }

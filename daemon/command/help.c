@@ -51,15 +51,15 @@ int help_run(const struct command *command)
 	}
 	verb = verb_find(command->verbs, text_of(command->argument));
 	if (!verb) {
-		return command_usage(command, "%.40s is no verb", command->argument);
+		return verb_usage(command, "%.40s is no verb", command->argument);
 	}
 	print_verb(verb);
 	return EX_OK;
 }
 
-int version_run(const struct command *command)
+int help_version_run(const struct command *command)
 {
-	if (command_has(command, "json")) {
+	if (verb_has(command, "json")) {
 		puts("{\"version\": \"" ORDERD_VERSION "\"}");
 	} else {
 		puts("orderd " ORDERD_VERSION);
@@ -121,10 +121,10 @@ static void print_completion(const struct verb *verbs)
 	     "complete -F _orderd orderd");
 }
 
-int completion_run(const struct command *command)
+int help_completion_run(const struct command *command)
 {
 	if (strcmp(command->argument, "bash") != 0) {
-		return command_usage(command, "completion is there for bash only");
+		return verb_usage(command, "completion is there for bash only");
 	}
 	print_completion(command->verbs);
 	return EX_OK;

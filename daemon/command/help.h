@@ -4,5 +4,5 @@
 #include "command/verb.h"
 
 int help_run(const struct command *command);
-int version_run(const struct command *command);
-int completion_run(const struct command *command);
+int help_version_run(const struct command *command);
+int help_completion_run(const struct command *command);

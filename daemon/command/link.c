@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/die.h"
-#include "command/ask.h"
-#include "command/body.h"
+#include "base/memory.h"
+#include "command/api_session.h"
+#include "command/input.h"
 #include "command/pick.h"
-#include "command/screen.h"
+#include "command/print.h"
 
 enum { LINK_REASON_MAX = 256 };
 
@@ -140,27 +140,28 @@ static void print_link(const struct command *command, struct text answer)
 {
 	static const char *const names[] = { "checkoutUrl", "sessionId", "expiresAt" };
 
-	if (command_has(command, "json")) {
-		screen_json(stdout, answer);
+	if (verb_has(command, "json")) {
+		print_json(stdout, answer);
 		putchar('\n');
 		return;
 	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		CLEANUP(cleanup_free)
-		char *value = screen_value(pick_member(answer, names[i]), SCREEN_VALUE_MAX);
+		char *value = print_value(pick_member(answer, names[i]), PRINT_VALUE_MAX);
 
 		printf("%s: %s\n", names[i], value);
 	}
 }
 
 /* The link exists, whatever becomes of our own note of it. */
-static void note(struct ask *ask, struct text answer)
+static void note(struct api_session *ask, struct text answer)
 {
-	CLEANUP(cleanup_free) char *copy = copy_text_or_die(answer);
+	CLEANUP(cleanup_free) char *copy = memory_copy_text(answer);
 	const char *values[] = { copy };
 
-	if (!pgsync_ask(ask_session(ask), "select torque.link_made($1::json)", values, 1)) {
-		ask_session_failed(ask);
+	if (!blocking_ask(
+		    api_session_database(ask), "select torque.link_made($1::json)", values, 1)) {
+		api_session_database_failed(ask);
 		fputs("orderd: the link is good all the same; the database does not know when it "
 		      "expires\n",
 			stderr);
@@ -175,26 +176,26 @@ static int send_cart(const struct cart *cart)
 	size_t request_len = 0;
 	FILE *stream;
 	int code;
-	struct ask *ask = ask_new(cart->command, &code);
+	struct api_session *ask = api_session_new(cart->command, &code);
 
 	if (!ask) {
 		return code;
 	}
 	stream = open_memstream(&request, &request_len);
 	if (!stream) {
-		ask_free(ask);
+		api_session_free(ask);
 		return EX_TEMPFAIL;
 	}
 	put_request(cart, stream);
 	fclose(stream);
 	call.body = (struct text){ request, request_len };
-	code = ask_call(ask, &call, "link", &answer);
+	code = api_session_call(ask, &call, "link", &answer);
 	if (code == EX_OK) {
 		print_link(cart->command, answer->body);
 		fflush(stdout);
 		note(ask, answer->body);
 	}
-	ask_free(ask);
+	api_session_free(ask);
 	return code;
 }
 
@@ -203,7 +204,7 @@ int link_run(const struct command *command)
 	struct cart cart = { .command = command, .file = command->argument };
 	CLEANUP(cleanup_free) char *bytes = NULL;
 	size_t len = 0;
-	int code = body_read(command->argument, &bytes, &len);
+	int code = input_read(command->argument, &bytes, &len);
 
 	if (code != EX_OK) {
 		return code;

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/die.h"
-#include "command/ask.h"
+#include "base/memory.h"
+#include "command/api_session.h"
+#include "command/list_all.h"
+#include "command/option.h"
 #include "command/pick.h"
-#include "command/screen.h"
-#include "command/walk.h"
-#include "command/when.h"
+#include "command/print.h"
 
 enum {
 	LIST_LIMIT = 20, /* as the API's own default */
@@ -22,9 +22,9 @@ enum {
 
 struct listing {
 	const struct command *command;
-	struct ask *ask;
-	struct request_list list;
-	struct screen_table table;
+	struct api_session *ask;
+	struct api_target_list list;
+	struct print_table table;
 	char *cells[LIST_ROWS_MAX][LIST_COLUMNS];
 	size_t rows_count; /* in cells */
 	bool has_header;
@@ -35,36 +35,36 @@ struct listing {
 
 static int read_all_option(const struct command *command)
 {
-	if (!command_has(command, "all")) {
+	if (!verb_has(command, "all")) {
 		return EX_OK;
 	}
-	if (command_has(command, "limit") || command_has(command, "offset")) {
-		return command_usage(command, "--all goes with neither --limit nor --offset");
+	if (verb_has(command, "limit") || verb_has(command, "offset")) {
+		return verb_usage(command, "--all goes with neither --limit nor --offset");
 	}
 	return EX_OK;
 }
 
-static int read_options(const struct command *command, struct request_list *list)
+static int read_options(const struct command *command, struct api_target_list *list)
 {
 	uint64_t limit = LIST_LIMIT, offset = 0;
-	int code = number_option(command, "limit", 1, REQUEST_PAGE_MAX, &limit);
+	int code = option_number(command, "limit", 1, API_TARGET_PAGE_MAX, &limit);
 
 	if (code == EX_OK) {
-		code = number_option(command, "offset", 0, LIST_OFFSET_MAX, &offset);
+		code = option_number(command, "offset", 0, LIST_OFFSET_MAX, &offset);
 	}
 	if (code == EX_OK) {
-		code = when_option(command, "from", &list->has_from, &list->from_us);
+		code = option_time(command, "from", &list->has_from, &list->from_us);
 	}
 	if (code == EX_OK) {
-		code = when_option(command, "to", &list->has_to, &list->to_us);
+		code = option_time(command, "to", &list->has_to, &list->to_us);
 	}
 	if (code == EX_OK && list->has_from && list->has_to && list->from_us >= list->to_us) {
-		code = command_usage(command, "--from is a time before --to");
+		code = verb_usage(command, "--from is a time before --to");
 	}
 	list->limit = (unsigned)limit;
 	list->offset = (unsigned)offset;
-	list->status = text_of(command_option(command, "status"));
-	list->email = text_of(command_option(command, "email"));
+	list->status = text_of(verb_value(command, "status"));
+	list->email = text_of(verb_value(command, "email"));
 	return code == EX_OK ? read_all_option(command) : code;
 }
 
@@ -83,10 +83,10 @@ static void free_rows(struct listing *listing)
 static void print_rows(struct listing *listing)
 {
 	for (size_t i = 0; i < listing->rows_count; i++) {
-		screen_measure(&listing->table, listing->cells[i], LIST_COLUMNS);
+		print_measure(&listing->table, listing->cells[i], LIST_COLUMNS);
 	}
 	for (size_t i = 0; i < listing->rows_count; i++) {
-		screen_row(stdout, &listing->table, listing->cells[i], LIST_COLUMNS);
+		print_row(stdout, &listing->table, listing->cells[i], LIST_COLUMNS);
 	}
 	free_rows(listing);
 	fflush(stdout);
@@ -107,7 +107,7 @@ static void hold_header(struct listing *listing)
 	char **cells = new_row(listing);
 
 	for (size_t i = 0; i < LIST_COLUMNS; i++) {
-		cells[i] = copy_or_die(names[i]);
+		cells[i] = memory_copy(names[i]);
 	}
 	listing->has_header = true;
 }
@@ -130,7 +130,7 @@ static void hold_row(struct listing *listing, struct text order)
 	char **cells = new_row(listing);
 
 	for (size_t i = 0; i < LIST_COLUMNS; i++) {
-		cells[i] = screen_value(values[i], SCREEN_CELL_MAX);
+		cells[i] = print_value(values[i], PRINT_CELL_MAX);
 	}
 }
 
@@ -143,8 +143,8 @@ static void print_page(struct listing *listing, struct text answer)
 	uint64_t count = 0, all;
 	struct text order;
 
-	if (command_has(listing->command, "json")) {
-		screen_json(stdout, answer);
+	if (verb_has(listing->command, "json")) {
+		print_json(stdout, answer);
 		putchar('\n');
 		return;
 	}
@@ -164,7 +164,7 @@ static int list_page(struct listing *listing)
 {
 	struct torque_call call = { .kind = TORQUE_LIST, .list = listing->list };
 	const struct torque_answer *answer;
-	int code = ask_call(listing->ask, &call, "list", &answer);
+	int code = api_session_call(listing->ask, &call, "list", &answer);
 
 	if (code == EX_OK) {
 		print_page(listing, answer->body);
@@ -178,12 +178,12 @@ static void order_found(void *owner, struct text order)
 {
 	struct listing *listing = owner;
 
-	if (!command_has(listing->command, "json")) {
+	if (!verb_has(listing->command, "json")) {
 		hold_row(listing, order);
 		return;
 	}
 	fputs(listing->begun ? ",\n" : "", stdout);
-	screen_json(stdout, order);
+	print_json(stdout, order);
 	listing->begun = true;
 }
 
@@ -207,14 +207,14 @@ static bool is_worth_another_try(enum torque_end end)
 	return false;
 }
 
-static int ask_page(struct listing *listing, const struct request_list *list,
+static int ask_page(struct listing *listing, const struct api_target_list *list,
 	const struct torque_answer **ret_answer)
 {
 	struct torque_call call = { .kind = TORQUE_LIST, .list = *list };
 	int code = EX_OK;
 
 	for (unsigned tries = 0; tries < LIST_TRIES_MAX; tries++) {
-		code = ask_call(listing->ask, &call, "list", ret_answer);
+		code = api_session_call(listing->ask, &call, "list", ret_answer);
 		if (code == EX_OK || !*ret_answer || !is_worth_another_try((*ret_answer)->end)) {
 			break;
 		}
@@ -222,26 +222,26 @@ static int ask_page(struct listing *listing, const struct request_list *list,
 	return code;
 }
 
-static int walk_all(struct listing *listing, struct walk *walk)
+static int walk_all(struct listing *listing, struct list_all *walk)
 {
-	struct request_list list;
+	struct api_target_list list;
 
-	while (walk_next(walk, &list)) {
+	while (list_all_next(walk, &list)) {
 		const struct torque_answer *answer;
 		int code = ask_page(listing, &list, &answer);
 
 		if (code != EX_OK) {
 			return code;
 		}
-		walk_page(walk, answer->body, order_found, listing);
+		list_all_page(walk, answer->body, order_found, listing);
 		print_rows(listing);
 	}
 	return EX_OK;
 }
 
-static void end_json(const struct walk *walk, const char *doubt)
+static void end_json(const struct list_all *walk, const char *doubt)
 {
-	printf("],\"count\":%zu,\"complete\":%s", walk_count(walk), doubt ? "false" : "true");
+	printf("],\"count\":%zu,\"complete\":%s", list_all_count(walk), doubt ? "false" : "true");
 	if (doubt) {
 		fputs(",\"doubt\":", stdout);
 		json_t *sentence = json_string(doubt);
@@ -254,40 +254,40 @@ static void end_json(const struct walk *walk, const char *doubt)
 
 static int list_all(struct listing *listing)
 {
-	bool json = command_has(listing->command, "json");
-	struct walk *walk = walk_new(&listing->list, clock_wall_us());
+	bool json = verb_has(listing->command, "json");
+	struct list_all *walk = list_all_new(&listing->list, clock_wall_us());
 	const char *doubt;
 	int code;
 
 	fputs(json ? "{\"orders\":[" : "", stdout);
 	code = walk_all(listing, walk);
-	doubt = code == EX_OK ? walk_doubt(walk) : "a call failed before the end";
+	doubt = code == EX_OK ? list_all_doubt(walk) : "a call failed before the end";
 	if (json) {
 		end_json(walk, doubt);
 	}
 	if (doubt) {
-		fprintf(stderr, "orderd: %zu orders, and not surely all: %s\n", walk_count(walk),
-			doubt);
+		fprintf(stderr, "orderd: %zu orders, and not surely all: %s\n",
+			list_all_count(walk), doubt);
 	} else if (!json) {
-		fprintf(stderr, "orderd: %zu orders, all there are\n", walk_count(walk));
+		fprintf(stderr, "orderd: %zu orders, all there are\n", list_all_count(walk));
 	}
-	walk_free(walk);
+	list_all_free(walk);
 	return code == EX_OK && doubt ? VERB_FOUND : code;
 }
 
 int list_run(const struct command *command)
 {
-	struct listing *listing = new_or_die(sizeof(*listing));
+	struct listing *listing = memory_new(sizeof(*listing));
 	int code;
 
 	listing->command = command;
 	code = read_options(command, &listing->list);
 	if (code == EX_OK) {
-		listing->ask = ask_new(command, &code);
+		listing->ask = api_session_new(command, &code);
 	}
 	if (listing->ask) {
-		code = command_has(command, "all") ? list_all(listing) : list_page(listing);
-		ask_free(listing->ask);
+		code = verb_has(command, "all") ? list_all(listing) : list_page(listing);
+		api_session_free(listing->ask);
 	}
 	free(listing);
 	return code;

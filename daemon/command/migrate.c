@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "flow/migration.h"
+#include "command/migration.h"
 
 static int exit_code(enum migration_end end)
 {
@@ -27,7 +27,7 @@ static int exit_code(enum migration_end end)
 /* The administrator's connection; without one, the daemon's as whoever runs this. */
 static struct migration_options admin_options(const struct command *command)
 {
-	const char *admin = command_option(command, "admin-conninfo");
+	const char *admin = verb_value(command, "admin-conninfo");
 
 	return (struct migration_options){
 		.conninfo = admin ? admin : config_text(command->config, CONFIG_DATABASE_CONNINFO),
@@ -104,14 +104,14 @@ static const char *verdict(const struct migration_state *state)
 /* What the daemon itself sees: its own conninfo will do. */
 static int show_status(const struct command *command)
 {
-	const char *admin = command_option(command, "admin-conninfo");
+	const char *admin = verb_value(command, "admin-conninfo");
 	struct migration_options options = {
 		.conninfo = admin ? admin : config_text(command->config, CONFIG_DATABASE_CONNINFO),
 	};
 	struct migration_state state;
 	enum migration_end end = migration_look(&options, &state);
 
-	if (command_has(command, "json")) {
+	if (verb_has(command, "json")) {
 		print_json(&state, end, true);
 	} else if (end == MIGRATION_FINE || end == MIGRATION_REFUSED) {
 		printf("schema %d, needed %d: %s\n", state.version_there, state.version_here,
@@ -136,11 +136,11 @@ static int show_plan(const struct command *command)
 			"only a member of torque_owner sees what has run: use --admin-conninfo");
 		end = MIGRATION_FORBIDDEN;
 	}
-	if (command_has(command, "print")) {
+	if (verb_has(command, "print")) {
 		if (end == MIGRATION_FINE) {
 			migration_print(&state, stdout);
 		}
-	} else if (command_has(command, "json")) {
+	} else if (verb_has(command, "json")) {
 		print_json(&state, end, true);
 	} else if (end == MIGRATION_FINE) {
 		for (size_t i = 0; i < state.files_count; i++) {
@@ -157,7 +157,7 @@ static int bring_up_to_date(const struct command *command)
 	struct migration_state state;
 	enum migration_end end = migration_run(&options, &state);
 
-	if (command_has(command, "json")) {
+	if (verb_has(command, "json")) {
 		print_json(&state, end, true);
 	} else if (end == MIGRATION_FINE) {
 		fprintf(stderr, "orderd: the schema is at version %d, from %d\n",
@@ -169,14 +169,14 @@ static int bring_up_to_date(const struct command *command)
 
 int migrate_run(const struct command *command)
 {
-	bool status = command_has(command, "status");
-	bool plan = command_has(command, "dry-run") || command_has(command, "print");
+	bool status = verb_has(command, "status");
+	bool plan = verb_has(command, "dry-run") || verb_has(command, "print");
 
 	if (status && plan) {
-		return command_usage(command, "--status goes with neither --dry-run nor --print");
+		return verb_usage(command, "--status goes with neither --dry-run nor --print");
 	}
-	if (command_has(command, "print") && command_has(command, "json")) {
-		return command_usage(command, "--print prints SQL, not JSON");
+	if (verb_has(command, "print") && verb_has(command, "json")) {
+		return verb_usage(command, "--print prints SQL, not JSON");
 	}
 	if (status) {
 		return show_status(command);

@@ -5,12 +5,12 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "command/keys.h"
-#include "command/poll.h"
-#include "command/receive.h"
+#include "command/receiver.h"
 #include "flow/health.h"
 #include "io/loop.h"
 #include "io/notify.h"
+#include "settings/options.h"
+#include "settings/secrets.h"
 
 enum {
 	SERVICE_DRAIN_MS = 10000, /* then what is still under way is left to the senders' retries */
@@ -25,8 +25,8 @@ struct service {
 	unsigned halves;
 	const struct config *config; /* in force */
 	struct config *reloaded;     /* what config points at after a reload, else NULL */
-	struct keys *keys;           /* in force; NULL: no receiver, as the next one */
-	struct receive *receive;
+	struct secrets *secrets;     /* in force; NULL: no receiver, as the next one */
+	struct receiver *receiver;
 	struct reconcile *reconcile; /* NULL: no poller */
 	struct health *health;
 	struct loop *loop;
@@ -72,8 +72,8 @@ static void warn_of_restarts(const bool changed[CONFIG_KEY_COUNT], struct faults
 /* What a reload brings, until it is in force. */
 struct fresh {
 	struct config *config;
-	struct keys *keys;     /* NULL: no receiver, or they are at fault */
-	struct torque *torque; /* NULL: no poller, or at fault */
+	struct secrets *secrets; /* NULL: no receiver, or they are at fault */
+	struct torque *torque;   /* NULL: no poller, or at fault */
 };
 
 /* The secrets that the halves use, and nothing of the others. False: faults say why. */
@@ -83,13 +83,13 @@ static bool load_fresh(const struct service *service, const struct config *confi
 	bool usable = true;
 
 	if (service->halves & HALF_RECEIVE) {
-		fresh->keys = keys_load(config, faults);
-		usable = fresh->keys != NULL;
+		fresh->secrets = secrets_load(config, faults);
+		usable = fresh->secrets != NULL;
 	}
 	if (service->halves & HALF_RECONCILE) {
-		struct secret *key = keys_load_api_key(config, faults);
+		struct secret *key = secrets_load_api_key(config, faults);
 
-		fresh->torque = key ? poll_torque(service->loop, config, key, faults) : NULL;
+		fresh->torque = key ? options_torque(service->loop, config, key, faults) : NULL;
 		usable = usable && fresh->torque;
 		secret_free(key);
 	}
@@ -98,7 +98,7 @@ static bool load_fresh(const struct service *service, const struct config *confi
 
 static void free_fresh(struct fresh *fresh)
 {
-	keys_free(fresh->keys);
+	secrets_free(fresh->secrets);
 	torque_free(fresh->torque);
 	config_free(fresh->config);
 }
@@ -110,19 +110,19 @@ static bool swap(struct service *service, struct fresh *fresh, struct faults *fa
 	char problem[SERVICE_PROBLEM_MAX];
 
 	config_keep(fresh->config, service->config, changed);
-	if (service->receive && !receive_change(service->receive, fresh->config, fresh->keys,
-					problem, sizeof(problem))) {
+	if (service->receiver && !receiver_change(service->receiver, fresh->config, fresh->secrets,
+					 problem, sizeof(problem))) {
 		fault_add(faults, "%s", problem);
 		return false;
 	}
 	if (service->reconcile) {
-		const struct reconcile_options options = poll_options(fresh->config);
+		const struct reconcile_options options = options_reconcile(fresh->config);
 
 		reconcile_change(service->reconcile, &options, fresh->torque);
 	}
 	warn_of_restarts(changed, faults);
-	keys_free(service->keys);
-	service->keys = fresh->keys;
+	secrets_free(service->secrets);
+	service->secrets = fresh->secrets;
 	service->config = fresh->config;
 	config_free(service->reloaded);
 	service->reloaded = fresh->config;
@@ -133,7 +133,7 @@ static bool swap(struct service *service, struct fresh *fresh, struct faults *fa
 static bool read_again(struct service *service, struct faults *faults)
 {
 	int error;
-	struct fresh fresh = { .config = command_read_config(service->command, faults, &error) };
+	struct fresh fresh = { .config = verb_read_config(service->command, faults, &error) };
 
 	/* A file that may be missing at the start is not missing now by design. */
 	if (config_file(service->config) && !config_file(fresh.config) && error == 0) {
@@ -162,7 +162,7 @@ static void reload_asked(void *owner)
 			LOG_FIELDS(LOG_INT("faults", (int64_t)faults.errors)));
 	}
 	log_faults(&faults);
-	faults_fini(&faults);
+	fault_fini(&faults);
 	health_ready(service->health);
 }
 
@@ -181,7 +181,7 @@ static void half_drained(void *owner)
 static void drain_cut(void *owner)
 {
 	struct service *service = owner;
-	size_t waiting = service->receive ? batch_waiting(receive_batch(service->receive)) : 0;
+	size_t waiting = service->receiver ? batch_waiting(receiver_batch(service->receiver)) : 0;
 
 	log_event(LOG_WARNING, "drain_cut", LOG_FIELDS(LOG_INT("waiting", (int64_t)waiting)));
 	loop_stop(service->loop);
@@ -199,12 +199,12 @@ static void stop_asked(void *owner)
 	log_event(LOG_NOTICE, "stopping", NULL);
 	health_stopping(service->health);
 	loop_timer_start(service->deadline, SERVICE_DRAIN_MS);
-	service->draining = (service->receive ? 1U : 0) + (service->reconcile ? 1U : 0);
+	service->draining = (service->receiver ? 1U : 0) + (service->reconcile ? 1U : 0);
 	if (service->reconcile) {
 		reconcile_drain(service->reconcile, half_drained, service);
 	}
-	if (service->receive) {
-		receive_drain(service->receive, half_drained, service);
+	if (service->receiver) {
+		receiver_drain(service->receiver, half_drained, service);
 	}
 }
 
@@ -218,11 +218,11 @@ static int refuse_to_listen(const char *problem)
 
 static int open_health(struct service *service)
 {
-	const struct batch *batch = service->receive ? receive_batch(service->receive) : NULL;
+	const struct batch *batch = service->receiver ? receiver_batch(service->receiver) : NULL;
 	char problem[SERVICE_PROBLEM_MAX] = "";
 	const struct health_options options = {
 		.address = config_text(service->config,
-			service->receive ? CONFIG_ADMIN_ADDRESS : CONFIG_ADMIN_RECONCILE_ADDRESS),
+			service->receiver ? CONFIG_ADMIN_ADDRESS : CONFIG_ADMIN_RECONCILE_ADDRESS),
 	};
 
 	service->health = health_new(
@@ -236,16 +236,16 @@ static int open_halves(struct service *service, struct torque *torque)
 	char problem[SERVICE_PROBLEM_MAX] = "";
 
 	if (torque) {
-		struct reconcile_options options = poll_options(service->config);
+		struct reconcile_options options = options_reconcile(service->config);
 
 		service->reconcile = reconcile_new(service->loop, &options, torque);
 	}
 	if (service->halves & HALF_RECEIVE) {
 		int listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : -1;
 
-		service->receive = receive_new(service->loop, service->config, service->keys,
+		service->receiver = receiver_new(service->loop, service->config, service->secrets,
 			listen_fd, problem, sizeof(problem));
-		if (!service->receive) {
+		if (!service->receiver) {
 			return refuse_to_listen(problem);
 		}
 	}
@@ -272,9 +272,9 @@ static void log_start(const struct service *service)
 					   config_text(service->config, CONFIG_TORQUE_BASE_URL)),
 				LOG_STRING("admin", admin)));
 	}
-	if (service->receive) {
+	if (service->receiver) {
 		log_event(LOG_NOTICE, "listening",
-			LOG_FIELDS(LOG_STRING("address", receive_address(service->receive)),
+			LOG_FIELDS(LOG_STRING("address", receiver_address(service->receiver)),
 				LOG_STRING(
 					"path", config_text(service->config, CONFIG_LISTEN_PATH)),
 				LOG_STRING("admin", admin)));
@@ -296,10 +296,10 @@ static void finish(struct service *service)
 	}
 	loop_timer_free(service->deadline);
 	health_free(service->health);
-	receive_free(service->receive);
+	receiver_free(service->receiver);
 	reconcile_free(service->reconcile);
 	loop_free(service->loop);
-	keys_free(service->keys);
+	secrets_free(service->secrets);
 	config_free(service->reloaded);
 }
 
@@ -318,14 +318,14 @@ static int run(const struct command *command, unsigned halves)
 	if (load_fresh(&service, command->config, &fresh, &faults)) {
 		code = EX_OK;
 	}
-	faults_print(&faults, stderr);
-	faults_fini(&faults);
+	fault_print(&faults, stderr);
+	fault_fini(&faults);
 	if (code != EX_OK) {
 		free_fresh(&fresh);
 		loop_free(service.loop);
 		return code;
 	}
-	service.keys = fresh.keys;
+	service.secrets = fresh.secrets;
 	set_up_log(command->config);
 	listen_to_signals(&service);
 	code = open_halves(&service, fresh.torque);

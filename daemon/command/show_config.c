@@ -108,12 +108,12 @@ static int print_example(void)
 
 int show_config_run(const struct command *command)
 {
-	if (command_has(command, "example")) {
+	if (verb_has(command, "example")) {
 		return print_example();
 	}
 	/* What is at fault is said; what is known is shown all the same. */
-	faults_print(command->faults, stderr);
-	if (command_has(command, "json")) {
+	fault_print(command->faults, stderr);
+	if (verb_has(command, "json")) {
 		print_json(command->config);
 	} else {
 		print_settings(command->config);

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/stamp.h"
-#include "command/body.h"
+#include "command/input.h"
 
 enum { ID_DIGITS = 20, RANDOM_BYTES_MAX = 16, US_PER_SECOND = 1000000 };
 
@@ -32,10 +32,10 @@ static void add(struct signed_headers *headers, const char *name, const char *va
 	headers->count++;
 }
 
-bool sign_headers(const struct config *config, const struct keys *keys, struct text id,
+bool sign_headers(const struct config *config, const struct secrets *secrets, struct text id,
 	int64_t at_us, struct text body, struct signed_headers *ret_headers)
 {
-	struct signature_rules rules = keys_rules(keys, config);
+	struct signature_rules rules = secrets_rules(secrets, config);
 	struct signed_headers headers = { .count = 0 };
 	char signature[SIGNATURE_TEXT_MAX];
 	char made_id[sizeof("msg_") + ID_DIGITS] = "msg_";
@@ -97,30 +97,30 @@ static bool id_is_usable(struct text id)
 	return id.len < SIGN_VALUE_MAX;
 }
 
-static int sign_body(const struct command *command, const struct keys *keys, struct text body)
+static int sign_body(const struct command *command, const struct secrets *secrets, struct text body)
 {
-	struct text id = text_of(command_option(command, "id"));
-	const char *at = command_option(command, "at");
+	struct text id = text_of(verb_value(command, "id"));
+	const char *at = verb_value(command, "at");
 	int64_t at_us = clock_wall_us();
 	struct signed_headers headers;
 
 	if (at && !stamp_parse(text_of(at), &at_us)) {
-		return command_usage(
+		return verb_usage(
 			command, "--at takes a time of RFC 3339, as 2026-01-31T10:00:00Z");
 	}
 	if (!id_is_usable(id)) {
-		return command_usage(command,
+		return verb_usage(command,
 			"--id takes at most %d visible ASCII characters without a dot",
 			SIGN_VALUE_MAX - 1);
 	}
-	if (!sign_headers(command->config, keys, id, at_us, body, &headers)) {
+	if (!sign_headers(command->config, secrets, id, at_us, body, &headers)) {
 		fprintf(stderr, "orderd: OpenSSL cannot sign\n");
 		return EX_SOFTWARE;
 	}
-	return print_headers(&headers, command_has(command, "json"));
+	return print_headers(&headers, verb_has(command, "json"));
 }
 
 int sign_run(const struct command *command)
 {
-	return body_with_keys(command, sign_body);
+	return input_with_secrets(command, sign_body);
 }

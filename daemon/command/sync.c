@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "command/ask.h"
+#include "command/api_session.h"
 #include "command/pick.h"
-#include "command/screen.h"
+#include "command/print.h"
 #include "command/show.h"
 
-static void print_json(const char *order_id, const char *status, const char *outcome)
+static void print_as_json(const char *order_id, const char *status, const char *outcome)
 {
 	json_t *line = json_pack(
 		"{s:s, s:s*, s:s}", "order", order_id, "status", status, "outcome", outcome);
@@ -26,11 +26,11 @@ static void print_outcome(const struct command *command, const char *order_id,
 	CLEANUP(cleanup_free) char *status = NULL;
 
 	if (answer && answer->end == TORQUE_GOOD) {
-		status = screen_value(
-			pick_path(answer->body, "order", "status", NULL), SCREEN_CELL_MAX);
+		status = print_value(
+			pick_path(answer->body, "order", "status", NULL), PRINT_CELL_MAX);
 	}
-	if (command_has(command, "json")) {
-		print_json(order_id, status, outcome);
+	if (verb_has(command, "json")) {
+		print_as_json(order_id, status, outcome);
 	} else {
 		printf("%s %s %s\n", order_id, status ? status : "-", outcome);
 	}
@@ -58,11 +58,11 @@ static int judge(const char *order_id, const char *outcome)
 	return EX_TEMPFAIL;
 }
 
-static int sync_one(struct ask *ask, const struct command *command, const char *order_id)
+static int sync_one(struct api_session *ask, const struct command *command, const char *order_id)
 {
-	char outcome[ASK_OUTCOME_MAX];
+	char outcome[API_SESSION_OUTCOME_MAX];
 	const struct torque_answer *answer;
-	int code = ask_lookup(ask, order_id, &answer, outcome);
+	int code = api_session_lookup(ask, order_id, &answer, outcome);
 
 	if (outcome[0]) {
 		print_outcome(command, order_id, answer, outcome);
@@ -78,12 +78,12 @@ int sync_run(const struct command *command)
 {
 	int code = show_check_ids(command);
 	int worst = EX_OK;
-	struct ask *ask;
+	struct api_session *ask;
 
 	if (code != EX_OK) {
 		return code;
 	}
-	ask = ask_new(command, &code);
+	ask = api_session_new(command, &code);
 	if (!ask) {
 		return code;
 	}
@@ -94,6 +94,6 @@ int sync_run(const struct command *command)
 			break;
 		}
 	}
-	ask_free(ask);
+	api_session_free(ask);
 	return worst;
 }

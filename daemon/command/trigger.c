@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/stamp.h"
-#include "command/keys.h"
 #include "command/sign.h"
-#include "io/https.h"
+#include "http/client.h"
 #include "order/fact.h"
+#include "settings/secrets.h"
 
 enum {
 	TRIGGER_COUNT_MAX = 100000,
@@ -57,9 +57,9 @@ static const struct {
 
 struct trigger {
 	const struct command *command;
-	const struct keys *keys;
+	const struct secrets *secrets;
 	struct loop *loop;
-	struct https *https;
+	struct client *client;
 	const struct kind *kind;
 	const char *status;                   /* as JSON, with its quotes; new */
 	const char *business;                 /* as JSON, with its quotes; new */
@@ -114,7 +114,7 @@ static size_t write_body(const struct trigger *trigger, char out[TRIGGER_BODY_MA
 
 static bool choose_order(struct trigger *trigger)
 {
-	const char *given = command_option(trigger->command, "order");
+	const char *given = verb_value(trigger->command, "order");
 	char digits[TEST_ID_DIGITS + 1];
 
 	if (given) {
@@ -128,7 +128,7 @@ static bool choose_order(struct trigger *trigger)
 	return true;
 }
 
-static void answer_arrived(void *tag, const struct https_answer *answer);
+static void answer_arrived(void *tag, const struct client_answer *answer);
 
 static void stop(struct trigger *trigger, int code)
 {
@@ -138,7 +138,7 @@ static void stop(struct trigger *trigger, int code)
 
 static void send_next(struct trigger *trigger)
 {
-	struct https_request request = { .method = "POST", .target = "" };
+	struct client_request request = { .method = "POST", .target = "" };
 	struct signed_headers headers;
 	char body[TRIGGER_BODY_MAX];
 	int64_t now_us = clock_wall_us();
@@ -151,19 +151,19 @@ static void send_next(struct trigger *trigger)
 		return;
 	}
 	request.body = (struct text){ body, write_body(trigger, body) };
-	if (request.body.len == 0 || !sign_headers(trigger->command->config, trigger->keys,
+	if (request.body.len == 0 || !sign_headers(trigger->command->config, trigger->secrets,
 					     text_of(""), now_us, request.body, &headers)) {
 		fprintf(stderr, "orderd: the event cannot be signed\n");
 		stop(trigger, EX_SOFTWARE);
 		return;
 	}
-	request.fields[0] = (struct https_field){ "Content-Type", "application/json" };
+	request.fields[0] = (struct client_field){ "Content-Type", "application/json" };
 	for (size_t i = 0; i < headers.count; i++) {
 		request.fields[i + 1] =
-			(struct https_field){ headers.list[i].name, headers.list[i].value };
+			(struct client_field){ headers.list[i].name, headers.list[i].value };
 	}
 	trigger->sent_ms = clock_mono_ms();
-	if (!https_send(trigger->https, &request, answer_arrived, trigger)) {
+	if (!client_send(trigger->client, &request, answer_arrived, trigger)) {
 		die("a request is sent while another one runs");
 	}
 }
@@ -181,7 +181,7 @@ static const char *shown(const json_t *answer, const char *name, char out[TRIGGE
 	return out;
 }
 
-static void print_answer(const struct trigger *trigger, const struct https_answer *answer)
+static void print_answer(const struct trigger *trigger, const struct client_answer *answer)
 {
 	int64_t took_ms = clock_mono_ms() - trigger->sent_ms;
 	json_t *body = json_loadb(answer->body.ptr, answer->body.len, 0, NULL);
@@ -190,7 +190,7 @@ static void print_answer(const struct trigger *trigger, const struct https_answe
 	shown(body, "outcome", outcome);
 	shown(body, "error", error);
 	json_decref(body);
-	if (command_has(trigger->command, "json")) {
+	if (verb_has(trigger->command, "json")) {
 		json_t *line =
 			json_pack("{s:s, s:s, s:i, s:s, s:s, s:I}", "event", trigger->kind->event,
 				"order", trigger->order_id, "status", (int)answer->status,
@@ -207,11 +207,11 @@ static void print_answer(const struct trigger *trigger, const struct https_answe
 	fflush(stdout);
 }
 
-static void answer_arrived(void *tag, const struct https_answer *answer)
+static void answer_arrived(void *tag, const struct client_answer *answer)
 {
 	struct trigger *trigger = tag;
 
-	if (answer->end != HTTPS_ANSWERED) {
+	if (answer->end != CLIENT_ANSWERED) {
 		fprintf(stderr, "orderd: %s %s: %s\n", trigger->kind->event, trigger->order_id,
 			answer->problem);
 		stop(trigger, EX_UNAVAILABLE);
@@ -257,19 +257,19 @@ static bool own_url(const struct config *config, char out[TRIGGER_URL_MAX])
 
 static int send_all(struct trigger *trigger, const char *url)
 {
-	const char *ca_file = command_option(trigger->command, "ca-file");
-	char problem[HTTPS_PROBLEM_MAX];
+	const char *ca_file = verb_value(trigger->command, "ca-file");
+	char problem[CLIENT_PROBLEM_MAX];
 
 	trigger->loop = loop_new();
-	trigger->https = https_new(trigger->loop, url, ca_file, problem);
-	if (!trigger->https) {
+	trigger->client = client_new(trigger->loop, url, ca_file, problem);
+	if (!trigger->client) {
 		fprintf(stderr, "orderd: %s: %s\n", url, problem);
 		loop_free(trigger->loop);
 		return EX_USAGE;
 	}
 	send_next(trigger);
 	loop_run(trigger->loop);
-	https_free(trigger->https);
+	client_free(trigger->client);
 	loop_free(trigger->loop);
 	return trigger->code;
 }
@@ -286,9 +286,9 @@ static char *as_json(const char *word)
 static int send_as_asked(struct trigger *trigger)
 {
 	const struct config *config = trigger->command->config;
-	const char *status = command_option(trigger->command, "status");
+	const char *status = verb_value(trigger->command, "status");
 	const char *business = config_text(config, CONFIG_TORQUE_BUSINESS_ID);
-	const char *url = command_option(trigger->command, "to");
+	const char *url = verb_value(trigger->command, "to");
 	char own[TRIGGER_URL_MAX];
 	CLEANUP(cleanup_free)
 	char *status_json = as_json(status ? status : trigger->kind->status);
@@ -296,10 +296,10 @@ static int send_as_asked(struct trigger *trigger)
 	char *business_json = as_json(business[0] ? business : "business_123");
 
 	if (!status_json || strlen(status_json) > TRIGGER_WORD_MAX) {
-		return command_usage(trigger->command, "--status takes a word in UTF-8");
+		return verb_usage(trigger->command, "--status takes a word in UTF-8");
 	}
 	if (!url && !own_url(config, own)) {
-		return command_usage(trigger->command,
+		return verb_usage(trigger->command,
 			"[listen] address has no port of its own; give the receiver with --to");
 	}
 	trigger->status = status_json;
@@ -310,17 +310,17 @@ static int send_as_asked(struct trigger *trigger)
 static int run_with_keys(struct trigger *trigger)
 {
 	struct faults faults = { .count = 0 };
-	struct keys *keys = keys_load(trigger->command->config, &faults);
+	struct secrets *secrets = secrets_load(trigger->command->config, &faults);
 	int code;
 
-	faults_print(&faults, stderr);
-	faults_fini(&faults);
-	if (!keys) {
+	fault_print(&faults, stderr);
+	fault_fini(&faults);
+	if (!secrets) {
 		return EX_CONFIG;
 	}
-	trigger->keys = keys;
+	trigger->secrets = secrets;
 	code = send_as_asked(trigger);
-	keys_free(keys);
+	secrets_free(secrets);
 	return code;
 }
 
@@ -332,9 +332,9 @@ static int unknown_event(const struct command *command)
 	for (size_t i = 0; i < count; i++) {
 		names[i] = kinds[i].event;
 	}
-	const char *nearest = nearest_word(text_of(command->argument), names, count);
+	const char *nearest = fault_nearest_word(text_of(command->argument), names, count);
 
-	return command_usage(command,
+	return verb_usage(command,
 		"%.40s is no event%s%s%s (order.created, order.paid, order.completed, "
 		"order.cancelled, order.refunded, payment.failed)",
 		command->argument, nearest ? "; did you mean " : "", nearest ? nearest : "",
@@ -344,8 +344,8 @@ static int unknown_event(const struct command *command)
 int trigger_run(const struct command *command)
 {
 	struct trigger trigger = { .command = command, .left = 1 };
-	const char *order = command_option(command, "order");
-	const char *count = command_option(command, "count");
+	const char *order = verb_value(command, "order");
+	const char *count = verb_value(command, "count");
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(command->argument, kinds[i].event) == 0) {
@@ -355,14 +355,14 @@ int trigger_run(const struct command *command)
 	if (!trigger.kind) {
 		return unknown_event(command);
 	}
-	if (order && !order_id_valid(text_of(order))) {
-		return command_usage(command,
+	if (order && !fact_order_id_valid(text_of(order))) {
+		return verb_usage(command,
 			"--order takes 1 to %d characters of letters, digits and _.:-",
 			FACT_ORDER_ID_MAX);
 	}
 	if (count && (!text_to_u64(text_of(count), &trigger.left) || trigger.left == 0 ||
 			     trigger.left > TRIGGER_COUNT_MAX)) {
-		return command_usage(
+		return verb_usage(
 			command, "--count takes a number from 1 to %d", TRIGGER_COUNT_MAX);
 	}
 	return run_with_keys(&trigger);

@@ -26,7 +26,7 @@ const struct verb *verb_find(const struct verb *verbs, struct text name)
 	return NULL;
 }
 
-int command_usage(const struct command *command, const char *format, ...)
+int verb_usage(const struct command *command, const char *format, ...)
 {
 	const char *verb = command->verb ? command->verb->name : "";
 	va_list arguments;
@@ -47,10 +47,10 @@ static int unknown_verb(const struct command *command, const char *word)
 	for (const struct verb *verb = command->verbs; verb->name && count < 64; verb++) {
 		names[count++] = verb->name;
 	}
-	const char *nearest = nearest_word(text_of(word), names, count);
+	const char *nearest = fault_nearest_word(text_of(word), names, count);
 
-	return command_usage(command, "%.40s is no verb%s%s%s", word,
-		nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+	return verb_usage(command, "%.40s is no verb%s%s%s", word, nearest ? "; did you mean " : "",
+		nearest ? nearest : "", nearest ? "?" : "");
 }
 
 static int unknown_option(const struct command *command, struct text name)
@@ -67,11 +67,10 @@ static int unknown_option(const struct command *command, struct text name)
 		config_flag_name((enum config_key)key, spelled[key]);
 		names[count++] = spelled[key];
 	}
-	const char *nearest = nearest_word(name, names, count);
+	const char *nearest = fault_nearest_word(name, names, count);
 
-	return command_usage(command, "%s%s has no option --%.*s%s%s%s",
-		verb ? "orderd " : "orderd", verb ? verb->name : "",
-		(int)text_cut_utf8(name, CONFIG_NAME_MAX).len, name.ptr,
+	return verb_usage(command, "%s%s has no option --%.*s%s%s%s", verb ? "orderd " : "orderd",
+		verb ? verb->name : "", (int)text_cut_utf8(name, CONFIG_NAME_MAX).len, name.ptr,
 		nearest ? "; did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
@@ -104,14 +103,14 @@ static int read_config_flag(
 	struct command *command = reading->command;
 
 	if (config_is_secret(key)) {
-		return command_usage(command,
+		return verb_usage(command,
 			"--%.*s: secrets do not come from the command line, which others may read; "
 			"name a credential or a file in the configuration file",
 			(int)name.len, name.ptr);
 	}
 	command->flags[key] = take_value(reading, equals);
 	if (!command->flags[key]) {
-		return command_usage(command, "--%.*s needs a value", (int)name.len, name.ptr);
+		return verb_usage(command, "--%.*s needs a value", (int)name.len, name.ptr);
 	}
 	return EX_OK;
 }
@@ -124,11 +123,11 @@ static int read_verb_option(
 
 	if (!option->argument) {
 		command->values[index] = "";
-		return equals ? command_usage(command, "--%s takes no value", option->name) : EX_OK;
+		return equals ? verb_usage(command, "--%s takes no value", option->name) : EX_OK;
 	}
 	command->values[index] = take_value(reading, equals);
 	if (!command->values[index]) {
-		return command_usage(command, "--%.*s needs a value: %s", (int)name.len, name.ptr,
+		return verb_usage(command, "--%.*s needs a value: %s", (int)name.len, name.ptr,
 			option->argument);
 	}
 	return EX_OK;
@@ -138,7 +137,7 @@ static int read_config_file(struct reading *reading, const char *value)
 {
 	reading->command->config_file = value;
 	return value && value[0] ? EX_OK
-				 : command_usage(reading->command, "-c needs the name of a file");
+				 : verb_usage(reading->command, "-c needs the name of a file");
 }
 
 static int read_long_option(struct reading *reading, const char *word)
@@ -179,7 +178,7 @@ static int read_argument(struct reading *reading, const char *word)
 		return command->verb ? EX_OK : unknown_verb(command, word);
 	}
 	if (command->arguments_count == command->verb->arguments_max) {
-		return command_usage(command, "%.40s is one argument too many", word);
+		return verb_usage(command, "%.40s is one argument too many", word);
 	}
 	command->arguments[command->arguments_count++] = word;
 	command->argument = command->arguments[0];
@@ -207,7 +206,7 @@ static int read_word(struct reading *reading)
 		reading->asks_help = true;
 		return EX_OK;
 	}
-	return command_usage(reading->command, "there is no option %.40s", word);
+	return verb_usage(reading->command, "there is no option %.40s", word);
 }
 
 /* --help and --version are verbs in another dress. */
@@ -228,10 +227,10 @@ static int judge_words(const struct reading *reading)
 	const struct command *command = reading->command;
 
 	if (!command->verb) {
-		return command_usage(command, "a verb is missing");
+		return verb_usage(command, "a verb is missing");
 	}
 	if (command->arguments_count < command->verb->arguments_min) {
-		return command_usage(command, "orderd %s needs %s", command->verb->name,
+		return verb_usage(command, "orderd %s needs %s", command->verb->name,
 			command->verb->arguments);
 	}
 	return EX_OK;
@@ -255,7 +254,7 @@ static int read_words(struct command *command, char *const *words)
 	return judge_words(&reading);
 }
 
-struct config *command_read_config(
+struct config *verb_read_config(
 	const struct command *command, struct faults *faults, int *ret_error)
 {
 	struct config *config = config_new();
@@ -275,13 +274,13 @@ static int run_with_config(struct command *command)
 {
 	struct faults faults = { .count = 0 };
 	int error = 0;
-	struct config *config = command_read_config(command, &faults, &error);
+	struct config *config = verb_read_config(command, &faults, &error);
 	int code;
 
 	command->config = config;
 	command->faults = &faults;
 	if (command->verb->config == VERB_CONFIG) {
-		faults_print(&faults, stderr);
+		fault_print(&faults, stderr);
 	}
 	if (command->verb->config == VERB_CONFIG && faults.errors > 0) {
 		code = error == -EACCES ? EX_NOPERM : EX_CONFIG;
@@ -291,7 +290,7 @@ static int run_with_config(struct command *command)
 	command->config = NULL;
 	command->faults = NULL;
 	config_free(config);
-	faults_fini(&faults);
+	fault_fini(&faults);
 	return code;
 }
 
@@ -319,7 +318,7 @@ int verb_main(const struct verb *verbs, char *const *argv)
 	return flush(code);
 }
 
-const char *command_option(const struct command *command, const char *name)
+const char *verb_value(const struct command *command, const char *name)
 {
 	for (unsigned i = 0; command->verb->options[i].name; i++) {
 		if (strcmp(command->verb->options[i].name, name) == 0) {
@@ -329,7 +328,7 @@ const char *command_option(const struct command *command, const char *name)
 	die("the table of verbs has no option --%s for %s", name, command->verb->name);
 }
 
-bool command_has(const struct command *command, const char *name)
+bool verb_has(const struct command *command, const char *name)
 {
-	return command_option(command, name) != NULL;
+	return verb_value(command, name) != NULL;
 }

@@ -8,7 +8,7 @@
 
 #include <sysexits.h>
 
-#include "command/config.h"
+#include "settings/config.h"
 
 enum {
 	VERB_FOUND = 1, /* exit code: the check found something */
@@ -58,16 +58,16 @@ struct command {
 int verb_main(const struct verb *verbs, char *const *argv);
 
 /* NULL when it was not given; "" for a switch that was. The name must be one of the verb's. */
-const char *command_option(const struct command *command, const char *name);
-bool command_has(const struct command *command, const char *name);
+const char *verb_value(const struct command *command, const char *name);
+bool verb_has(const struct command *command, const char *name);
 
 /* Say on stderr what is wrong with the command line. Returns EX_USAGE. */
-int command_usage(const struct command *command, const char *format, ...)
+int verb_usage(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* The config from file, environment and flags, again for a reload. Never NULL: what is at fault
  * keeps its default. Negative errno in *ret_error when the file cannot be read, else 0. */
-struct config *command_read_config(
+struct config *verb_read_config(
 	const struct command *command, struct faults *faults, int *ret_error);
 
 const struct verb *verb_find(const struct verb *verbs, struct text name);

@@ -7,10 +7,11 @@
 
 #include "base/clock.h"
 #include "base/die.h"
+#include "base/memory.h"
 #include "base/secret.h"
 #include "base/stamp.h"
-#include "command/body.h"
-#include "command/keys.h"
+#include "command/input.h"
+#include "settings/secrets.h"
 
 enum {
 	READINGS_MAX = 12,
@@ -38,7 +39,7 @@ struct ruling {
 
 struct case_to_judge {
 	const struct command *command;
-	const struct keys *keys;
+	const struct secrets *secrets;
 	struct signature_claim claim;
 	struct text body;
 	int64_t now_us;
@@ -66,7 +67,7 @@ static void add_owned(struct readings *readings, const char *change, char *owned
 /* With every line ended by LF or by CR LF; NULL when that changes nothing. */
 static char *with_line_ends(struct text text, bool crlf, size_t *len)
 {
-	char *changed = new_or_die(2 * text.len + 1);
+	char *changed = memory_new(2 * text.len + 1);
 
 	*len = 0;
 	for (size_t i = 0; i < text.len; i++) {
@@ -90,7 +91,7 @@ static char *with_line_ends(struct text text, bool crlf, size_t *len)
 static void add_appended(
 	struct readings *readings, const char *change, struct text text, const char *tail)
 {
-	char *changed = new_or_die(text.len + strlen(tail) + 1);
+	char *changed = memory_new(text.len + strlen(tail) + 1);
 
 	memcpy(changed, text.ptr, text.len);
 	memcpy(changed + text.len, tail, strlen(tail) + 1);
@@ -162,7 +163,7 @@ static struct text unquoted(struct text text)
 /* Standard base64, padded, from base64url or from what lost its padding. */
 static char *as_standard_base64(struct text text, size_t *len)
 {
-	char *changed = new_or_die(text.len + 4);
+	char *changed = memory_new(text.len + 4);
 
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
@@ -202,11 +203,11 @@ static void read_signature(struct readings *readings, struct text signature)
 /* The other reading of the secrets, as text or as base64, in pages of their own. */
 static void other_keys(const struct case_to_judge *it, struct secret *other[SIGNATURE_SECRETS_MAX])
 {
-	bool as_base64 = !keys_are_base64(it->command->config);
+	bool as_base64 = !secrets_are_base64(it->command->config);
 
 	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
 		unsigned char key[SECRET_MAX];
-		struct text secret = keys_secret(it->keys, i);
+		struct text secret = secrets_webhook(it->secrets, i);
 		ptrdiff_t len =
 			secret.len > 0 ? signature_key(secret, as_base64, key, sizeof(key)) : -1;
 
@@ -223,7 +224,7 @@ static size_t read_settings(const struct case_to_judge *it,
 		"[webhook] scheme = standard", "[webhook] scheme = timestamped" };
 	static const char *const key_changes[] = { "[webhook] key = base64",
 		"[webhook] key = text" };
-	struct signature_rules own = keys_rules(it->keys, it->command->config);
+	struct signature_rules own = secrets_rules(it->secrets, it->command->config);
 	struct signature_rules rules = own;
 	size_t count = 0;
 
@@ -232,7 +233,7 @@ static size_t read_settings(const struct case_to_judge *it,
 		rules.secret[i] = other[i] ? secret_text(other[i]) : text_of("");
 	}
 	if (rules.secret[0].len > 0 || rules.secret[1].len > 0) {
-		bool base64 = keys_are_base64(it->command->config);
+		bool base64 = secrets_are_base64(it->command->config);
 
 		rulings[count++] = (struct ruling){ key_changes[base64 ? 1 : 0], rules };
 	}
@@ -352,7 +353,7 @@ static int print_verdict(const struct command *command, enum signature_verdict v
 {
 	const char *word = signature_verdict_name(verdict);
 
-	if (command_has(command, "json")) {
+	if (verb_has(command, "json")) {
 		json_t *object = json_pack("{s:s, s:s, s:s?, s:s?}", "verdict", word, "why",
 			explain(verdict), "secret", secret, "hint", hint);
 
@@ -376,7 +377,7 @@ static int print_verdict(const struct command *command, enum signature_verdict v
 
 static int judge(const struct case_to_judge *it)
 {
-	struct signature_rules rules = keys_rules(it->keys, it->command->config);
+	struct signature_rules rules = secrets_rules(it->secrets, it->command->config);
 	size_t index = 0;
 	enum signature_verdict verdict =
 		signature_verify(&rules, &it->claim, it->body, it->now_us, &index);
@@ -395,33 +396,34 @@ static int judge(const struct case_to_judge *it)
 	return print_verdict(it->command, verdict, NULL, hint);
 }
 
-static int verify_body(const struct command *command, const struct keys *keys, struct text body)
+static int verify_body(
+	const struct command *command, const struct secrets *secrets, struct text body)
 {
-	const char *at = command_option(command, "at");
+	const char *at = verb_value(command, "at");
 	struct case_to_judge it = {
 		.command = command,
-		.keys = keys,
+		.secrets = secrets,
 		.claim = {
-			.signature = text_of(command_option(command, "signature")),
-			.id = text_of(command_option(command, "id")),
-			.timestamp = text_of(command_option(command, "timestamp")),
+			.signature = text_of(verb_value(command, "signature")),
+			.id = text_of(verb_value(command, "id")),
+			.timestamp = text_of(verb_value(command, "timestamp")),
 		},
 		.body = body,
 		.now_us = clock_wall_us(),
 	};
 
 	if (at && !stamp_parse(text_of(at), &it.now_us)) {
-		return command_usage(
+		return verb_usage(
 			command, "--at takes a time of RFC 3339, as 2026-01-31T10:00:00Z");
 	}
 	if (config_number(command->config, CONFIG_WEBHOOK_SCHEME) == SIGNATURE_STANDARD &&
 		(it.claim.id.len == 0 || it.claim.timestamp.len == 0)) {
-		return command_usage(command,
+		return verb_usage(command,
 			"the scheme standard signs webhook-id and webhook-timestamp too: give --id "
 			"and --timestamp");
 	}
 	if (it.claim.signature.len > SIGNATURE_BYTES_MAX) {
-		return command_usage(
+		return verb_usage(
 			command, "no signature is longer than %d bytes", SIGNATURE_BYTES_MAX);
 	}
 	return judge(&it);
@@ -429,8 +431,8 @@ static int verify_body(const struct command *command, const struct keys *keys, s
 
 int verify_run(const struct command *command)
 {
-	if (!command_has(command, "signature")) {
-		return command_usage(command, "orderd verify needs --signature");
+	if (!verb_has(command, "signature")) {
+		return verb_usage(command, "orderd verify needs --signature");
 	}
-	return body_with_keys(command, verify_body);
+	return input_with_secrets(command, verify_body);
 }

@@ -8,8 +8,8 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
-#include "base/die.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "flow/ingest.h"
 
@@ -40,10 +40,10 @@ struct member {
 	enum member_place place;
 	struct fact fact; /* its body is ours, behind this struct */
 	int64_t deadline_ms;
-	int64_t rested_ms;  /* valid while resting: when it is offered again */
-	size_t company_max; /* facts of a batch that it may be part of */
-	bool excused;       /* an operator's error was met once */
-	bool each;          /* the database objected to a batch with it */
+	int64_t rested_ms; /* valid while resting: when it is offered again */
+	size_t batch_max;  /* facts of a batch that it may be part of */
+	bool retried;      /* an operator's error was met once */
+	bool each;         /* the database objected to a batch with it */
 	char objection[sizeof("database_") + STORE_SQLSTATE_MAX]; /* to it alone: fact.unusable */
 	enum outcome outcome; /* valid once its transaction has committed */
 	batch_done *done;
@@ -116,7 +116,7 @@ static void disconnected(void *owner)
 }
 
 /* All connections go to one database, so that one line is enough. */
-static void troubled(void *owner)
+static void connect_failed(void *owner)
 {
 	struct shard *shard = owner;
 	struct batch *batch = shard->batch;
@@ -133,7 +133,7 @@ static void troubled(void *owner)
 
 static void open_shard(struct batch *batch, unsigned index, const struct batch_options *options)
 {
-	static const struct store_events events = { connected, disconnected, troubled };
+	static const struct store_events events = { connected, disconnected, connect_failed };
 	struct shard *shard = &batch->shards[index];
 	struct store_options store = options->store;
 
@@ -152,7 +152,7 @@ static void open_shard(struct batch *batch, unsigned index, const struct batch_o
 
 struct batch *batch_new(struct loop *loop, const struct batch_options *options)
 {
-	struct batch *batch = new_or_die(sizeof(*batch));
+	struct batch *batch = memory_new(sizeof(*batch));
 
 	assert(options->connections > 0 && options->connections <= BATCH_CONNECTIONS_MAX);
 	batch->magic = BATCH_MAGIC;
@@ -256,7 +256,7 @@ static struct member *member_new(struct batch *batch, const struct fact *fact)
 		.shard = shard_of(batch, fact),
 		.fact = *fact,
 		.deadline_ms = clock_mono_ms() + batch->keep_ms,
-		.company_max = BATCH_FACTS_MAX,
+		.batch_max = BATCH_FACTS_MAX,
 	};
 	if (fact->body.len > 0) {
 		memcpy(member + 1, fact->body.ptr, fact->body.len);
@@ -343,19 +343,19 @@ static void lose(struct member *member)
 
 /* May it fly with the count others that fly already, of so many bytes? */
 static bool fits(
-	const struct shard *shard, const struct member *member, size_t company_max, size_t bytes)
+	const struct shard *shard, const struct member *member, size_t batch_max, size_t bytes)
 {
 	const struct member *first = TAILQ_FIRST(&shard->flying);
 
 	return !first ||
-	       (shard->flying_count < company_max && shard->flying_count < member->company_max &&
+	       (shard->flying_count < batch_max && shard->flying_count < member->batch_max &&
 		       member->each == first->each &&
 		       bytes + member->fact.body.len <= BATCH_BYTES_MAX);
 }
 
 /* From the front of waiting, as many as fit; what is too old to be sent ends here. */
 static void gather_from(
-	struct shard *shard, struct member_list *waiting, size_t *company_max, size_t *bytes)
+	struct shard *shard, struct member_list *waiting, size_t *batch_max, size_t *bytes)
 {
 	int64_t now_ms = clock_mono_ms();
 	struct member *member;
@@ -365,7 +365,7 @@ static void gather_from(
 			lose(member);
 			continue;
 		}
-		if (!fits(shard, member, *company_max, *bytes)) {
+		if (!fits(shard, member, *batch_max, *bytes)) {
 			return;
 		}
 		TAILQ_REMOVE(waiting, member, entry);
@@ -374,8 +374,8 @@ static void gather_from(
 		member->shard = shard;
 		shard->flying_count++;
 		*bytes += member->fact.body.len;
-		if (member->company_max < *company_max) {
-			*company_max = member->company_max;
+		if (member->batch_max < *batch_max) {
+			*batch_max = member->batch_max;
 		}
 	}
 }
@@ -384,13 +384,13 @@ static void gather_from(
 static void gather(struct shard *shard)
 {
 	struct batch *batch = shard->batch;
-	size_t company_max = BATCH_FACTS_MAX;
+	size_t batch_max = BATCH_FACTS_MAX;
 	size_t bytes = 0;
 
-	gather_from(shard, &shard->waiting, &company_max, &bytes);
+	gather_from(shard, &shard->waiting, &batch_max, &bytes);
 	for (unsigned i = 0; i < batch->shards_count; i++) {
 		if (!batch->shards[i].connected) {
-			gather_from(shard, &batch->shards[i].waiting, &company_max, &bytes);
+			gather_from(shard, &batch->shards[i].waiting, &batch_max, &bytes);
 		}
 	}
 }
@@ -574,13 +574,13 @@ static void log_refused(
 }
 
 /* Halves, until the one that is to blame flies alone. */
-static void part_company(struct member_list *members, size_t count)
+static void halve_batch_max(struct member_list *members, size_t count)
 {
 	struct member *member;
 
 	TAILQ_FOREACH(member, members, entry)
 	{
-		member->company_max = count > 1 ? count / 2 : 1;
+		member->batch_max = count > 1 ? count / 2 : 1;
 	}
 }
 
@@ -588,19 +588,19 @@ static void part_company(struct member_list *members, size_t count)
  * operator's error has to be met twice. */
 static void excuse_once(struct shard *shard, struct member_list *members)
 {
-	struct member_list excused;
+	struct member_list retried;
 	struct member *member, *next;
 
-	TAILQ_INIT(&excused);
+	TAILQ_INIT(&retried);
 	for (member = TAILQ_FIRST(members); member; member = next) {
 		next = TAILQ_NEXT(member, entry);
-		if (!member->excused) {
-			member->excused = true;
+		if (!member->retried) {
+			member->retried = true;
 			TAILQ_REMOVE(members, member, entry);
-			TAILQ_INSERT_TAIL(&excused, member, entry);
+			TAILQ_INSERT_TAIL(&retried, member, entry);
 		}
 	}
-	offer_again(shard, &excused, BATCH_REST_MS);
+	offer_again(shard, &retried, BATCH_REST_MS);
 }
 
 static void offer_each(struct shard *shard, struct member_list *members)
@@ -630,7 +630,7 @@ static void offer_as_unusable(
 static void offer_halves(struct shard *shard, struct member_list *members, size_t count)
 {
 	metrics_add(METRIC_BATCHES_ISOLATED, 1);
-	part_company(members, count);
+	halve_batch_max(members, count);
 	offer_at_once(shard, members);
 }
 
@@ -640,7 +640,7 @@ static void offer_halves(struct shard *shard, struct member_list *members, size_
 static void take_refusal(struct shard *shard, struct member_list *members, size_t count,
 	const struct store_result *result)
 {
-	enum objection objection = objection_of(result->sqlstate);
+	enum objection objection = ingest_objection(result->sqlstate);
 
 	switch (objection) {
 	case OBJECTION_DATA:
@@ -665,7 +665,7 @@ static void take_refusal(struct shard *shard, struct member_list *members, size_
 		break;
 	case OBJECTION_SIZE:
 	case OBJECTION_PASSING:
-		part_company(members, count);
+		halve_batch_max(members, count);
 		offer_again(shard, members, refused_rest_ms(shard));
 		break;
 	}

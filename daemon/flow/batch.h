@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-#include "io/store.h"
 #include "order/fact.h"
+#include "pg/store.h"
 
 enum {
 	BATCH_FACTS_MAX = 256,

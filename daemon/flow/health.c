@@ -5,11 +5,11 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/die.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
+#include "http/server.h"
 #include "io/notify.h"
-#include "io/server.h"
 
 enum {
 	HEALTH_STATUS_MS = 5000,
@@ -214,7 +214,7 @@ struct health *health_new(struct loop *loop, const struct batch *batch,
 	const struct reconcile *reconcile, const struct health_options *options, char *problem,
 	size_t problem_size)
 {
-	struct health *health = new_or_die(sizeof(*health));
+	struct health *health = memory_new(sizeof(*health));
 
 	assert(batch || reconcile);
 	health->batch = batch;

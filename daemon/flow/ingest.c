@@ -21,85 +21,84 @@ enum {
 };
 enum { BODY_KEY, REASON, BODY_RECEIVED_AT, BODY };
 
-static const enum parray_type column_types[INGEST_COLUMNS] = {
-	[ORDER_ID] = PARRAY_TEXT,
-	[EVENT_KEY] = PARRAY_BYTEA,
-	[EVENT_ID] = PARRAY_TEXT,
-	[EVENT_TYPE] = PARRAY_TEXT,
-	[STATUS] = PARRAY_TEXT,
-	[OCCURRED_AT] = PARRAY_TIMESTAMPTZ,
-	[RECEIVED_AT] = PARRAY_TIMESTAMPTZ,
-	[PAYLOAD] = PARRAY_JSON,
+static const enum array_type column_types[INGEST_COLUMNS] = {
+	[ORDER_ID] = ARRAY_TEXT,
+	[EVENT_KEY] = ARRAY_BYTEA,
+	[EVENT_ID] = ARRAY_TEXT,
+	[EVENT_TYPE] = ARRAY_TEXT,
+	[STATUS] = ARRAY_TEXT,
+	[OCCURRED_AT] = ARRAY_TIMESTAMPTZ,
+	[RECEIVED_AT] = ARRAY_TIMESTAMPTZ,
+	[PAYLOAD] = ARRAY_JSON,
 };
-static const enum parray_type unusable_types[INGEST_UNUSABLE_COLUMNS] = {
-	[BODY_KEY] = PARRAY_BYTEA,
-	[REASON] = PARRAY_TEXT,
-	[BODY_RECEIVED_AT] = PARRAY_TIMESTAMPTZ,
-	[BODY] = PARRAY_BYTEA,
+static const enum array_type unusable_types[INGEST_UNUSABLE_COLUMNS] = {
+	[BODY_KEY] = ARRAY_BYTEA,
+	[REASON] = ARRAY_TEXT,
+	[BODY_RECEIVED_AT] = ARRAY_TIMESTAMPTZ,
+	[BODY] = ARRAY_BYTEA,
 };
 
 void ingest_init(struct ingest *ingest)
 {
 	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
-		parray_init(&ingest->columns[i], column_types[i]);
+		array_init(&ingest->columns[i], column_types[i]);
 	}
 	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
-		parray_init(&ingest->unusable[i], unusable_types[i]);
+		array_init(&ingest->unusable[i], unusable_types[i]);
 	}
 }
 
 void ingest_fini(struct ingest *ingest)
 {
 	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
-		parray_fini(&ingest->columns[i]);
+		array_fini(&ingest->columns[i]);
 	}
 	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
-		parray_fini(&ingest->unusable[i]);
+		array_fini(&ingest->unusable[i]);
 	}
 }
 
 void ingest_clear(struct ingest *ingest)
 {
 	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
-		parray_clear(&ingest->columns[i]);
+		array_clear(&ingest->columns[i]);
 	}
 	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
-		parray_clear(&ingest->unusable[i]);
+		array_clear(&ingest->unusable[i]);
 	}
 }
 
-static void add_optional(struct parray *array, const char *word)
+static void add_optional(struct array *array, const char *word)
 {
 	if (word) {
-		parray_add(array, text_of(word));
+		array_add(array, text_of(word));
 	} else {
-		parray_add_null(array);
+		array_add_null(array);
 	}
 }
 
-static void add_fact(struct parray *columns, const struct fact *fact)
+static void add_fact(struct array *columns, const struct fact *fact)
 {
-	parray_add(&columns[ORDER_ID], text_of(fact->order_id));
-	parray_add(
-		&columns[EVENT_KEY], (struct text){ (const char *)fact->key, sizeof(fact->key) });
+	array_add(&columns[ORDER_ID], text_of(fact->order_id));
+	array_add(&columns[EVENT_KEY], (struct text){ (const char *)fact->key, sizeof(fact->key) });
 	add_optional(&columns[EVENT_ID], fact->event_id[0] != '\0' ? fact->event_id : NULL);
-	parray_add(&columns[EVENT_TYPE], text_of(fact->event_type));
+	array_add(&columns[EVENT_TYPE], text_of(fact->event_type));
 	add_optional(&columns[STATUS], fact->has_status ? fact->status : NULL);
 	if (fact->has_occurred) {
-		parray_add_time(&columns[OCCURRED_AT], fact->occurred_us);
+		array_add_time(&columns[OCCURRED_AT], fact->occurred_us);
 	} else {
-		parray_add_null(&columns[OCCURRED_AT]);
+		array_add_null(&columns[OCCURRED_AT]);
 	}
-	parray_add_time(&columns[RECEIVED_AT], fact->received_us);
-	parray_add(&columns[PAYLOAD], fact->body);
+	array_add_time(&columns[RECEIVED_AT], fact->received_us);
+	array_add(&columns[PAYLOAD], fact->body);
 }
 
-static void add_unusable(struct parray *columns, const struct fact *fact)
+static void add_unusable(struct array *columns, const struct fact *fact)
 {
-	parray_add(&columns[BODY_KEY], (struct text){ (const char *)fact->key, sizeof(fact->key) });
-	parray_add(&columns[REASON], text_of(fact->unusable));
-	parray_add_time(&columns[BODY_RECEIVED_AT], fact->received_us);
-	parray_add(&columns[BODY], fact->body);
+	array_add(&columns[BODY_KEY], (struct text){ (const char *)fact->key, sizeof(fact->key) });
+	array_add(&columns[REASON], text_of(fact->unusable));
+	array_add_time(&columns[BODY_RECEIVED_AT], fact->received_us);
+	array_add(&columns[BODY], fact->body);
 }
 
 void ingest_add(struct ingest *ingest, const struct fact *fact)
@@ -113,7 +112,7 @@ void ingest_add(struct ingest *ingest, const struct fact *fact)
 
 /* False: no memory. Nothing is called for columns without facts. */
 static bool add_call(struct store_call *calls, size_t *count, const char *statement,
-	struct parray *columns, size_t columns_count)
+	struct array *columns, size_t columns_count)
 {
 	struct store_call *call = &calls[*count];
 
@@ -124,7 +123,7 @@ static bool add_call(struct store_call *calls, size_t *count, const char *statem
 	for (size_t i = 0; i < columns_count; i++) {
 		struct text bytes;
 
-		if (!parray_bytes(&columns[i], &bytes)) {
+		if (!array_bytes(&columns[i], &bytes)) {
 			return false;
 		}
 		call->params[i] = (struct store_param){ bytes.ptr, bytes.len, .binary = true };
@@ -157,7 +156,7 @@ bool ingest_outcomes(struct text value, size_t count, enum outcome *ret_outcomes
 	}
 	words = (struct text){ value.ptr + 1, value.len - 2 };
 	for (size_t i = 0; i < count; i++) {
-		if (!text_next(&words, ',', &word) || !outcome_from(word, &ret_outcomes[i])) {
+		if (!text_next(&words, ',', &word) || !fact_outcome_from(word, &ret_outcomes[i])) {
 			return false;
 		}
 	}
@@ -165,7 +164,7 @@ bool ingest_outcomes(struct text value, size_t count, enum outcome *ret_outcomes
 }
 
 /* By class, the first two characters, of PostgreSQL's appendix A. */
-enum objection objection_of(const char *sqlstate)
+enum objection ingest_objection(const char *sqlstate)
 {
 	static const struct {
 		const char *prefix;

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "io/parray.h"
-#include "io/store.h"
 #include "order/fact.h"
+#include "pg/array.h"
+#include "pg/store.h"
 
 enum {
 	INGEST_COLUMNS = 8,
@@ -17,8 +17,8 @@ enum {
 
 /* Embedded; ingest_init() / ingest_fini(). The fields are the module's own. */
 struct ingest {
-	struct parray columns[INGEST_COLUMNS];
-	struct parray unusable[INGEST_UNUSABLE_COLUMNS];
+	struct array columns[INGEST_COLUMNS];
+	struct array unusable[INGEST_UNUSABLE_COLUMNS];
 };
 
 void ingest_init(struct ingest *ingest);
@@ -46,4 +46,4 @@ enum objection {
 };
 
 /* What a transaction that was refused was refused for. */
-enum objection objection_of(const char *sqlstate);
+enum objection ingest_objection(const char *sqlstate);

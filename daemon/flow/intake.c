@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "order/event.h"
 
@@ -163,7 +164,7 @@ static void accept_delivery(void *owner, struct exchange *exchange)
 	 * other. */
 	event_parse(body, server_arrived_us(exchange), text_of(intake->business), &fact);
 
-	struct delivery *delivery = new_or_die(sizeof(*delivery));
+	struct delivery *delivery = memory_new(sizeof(*delivery));
 	*delivery = (struct delivery){ .magic = DELIVERY_MAGIC, .exchange = exchange };
 	if (!batch_add(intake->batch, &fact, commit_delivery, delivery)) {
 		free(delivery);
@@ -198,8 +199,8 @@ static enum metric metric_of(enum outcome outcome)
 static void answer_taken(struct exchange *exchange, enum outcome outcome)
 {
 	char body[INTAKE_ANSWER_BODY_MAX];
-	int len = snprintf(
-		body, sizeof(body), "{\"success\":true,\"outcome\":\"%s\"}", outcome_name(outcome));
+	int len = snprintf(body, sizeof(body), "{\"success\":true,\"outcome\":\"%s\"}",
+		fact_outcome_name(outcome));
 	struct answer answer = { .status = 200, .body = { body, (size_t)len } };
 	int64_t waited_us = clock_wall_us() - server_arrived_us(exchange);
 
@@ -241,9 +242,9 @@ static void set_options(struct intake *intake, const struct intake_options *opti
 	free(intake->path);
 	free(intake->signature_header);
 	free(intake->business);
-	intake->path = copy_or_die(options->path);
-	intake->signature_header = copy_or_die(options->signature_header);
-	intake->business = copy_or_die(options->business);
+	intake->path = memory_copy(options->path);
+	intake->signature_header = memory_copy(options->signature_header);
+	intake->business = memory_copy(options->business);
 	intake->rules = options->rules;
 }
 
@@ -255,7 +256,7 @@ struct intake *intake_new(struct loop *loop, struct batch *batch,
 		.request_arrived = accept_delivery,
 		.exchange_gone = exchange_gone,
 	};
-	struct intake *intake = new_or_die(sizeof(*intake));
+	struct intake *intake = memory_new(sizeof(*intake));
 
 	intake->batch = batch;
 	set_options(intake, options);

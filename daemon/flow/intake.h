@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flow/batch.h"
-#include "io/server.h"
+#include "http/server.h"
 #include "order/signature.h"
 
 enum { INTAKE_PATH_MAX = 256 };

@@ -9,10 +9,11 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "base/stamp.h"
+#include "flow/call_record.h"
 #include "flow/ingest.h"
-#include "flow/record.h"
 
 enum {
 	RECONCILE_WAIT_MIN_MS = 10,
@@ -58,8 +59,8 @@ struct reconcile {
 	char priority[RECONCILE_WORD_MAX];
 	bool unrecorded; /* it has ended and the database does not know; then the rest is valid */
 	enum torque_end end;
-	struct record record; /* valid, but for its call_id, while unrecorded */
-	char *body;           /* of a good answer */
+	struct call_record call_record; /* valid, but for its call_id, while unrecorded */
+	char *body;                     /* of a good answer */
 	size_t body_len;
 
 	loop_fired *drained; /* NULL: not draining */
@@ -112,7 +113,7 @@ static void forget_answer(struct reconcile *reconcile)
 	reconcile->unrecorded = false;
 }
 
-static void record(struct reconcile *reconcile);
+static void call_record(struct reconcile *reconcile);
 
 /* Other settings are those of another session. */
 static void take_change(struct reconcile *reconcile)
@@ -168,7 +169,7 @@ static void next_due(void *owner)
 		return;
 	}
 	if (reconcile->unrecorded && store_ready(reconcile->store)) {
-		record(reconcile);
+		call_record(reconcile);
 	} else if (reconcile->drained) {
 		reconcile->ended = true;
 		reconcile->drained(reconcile->drained_owner);
@@ -179,9 +180,9 @@ static void next_due(void *owner)
 }
 
 /* Objections to data, and a trigger's own words, may quote an order. */
-static struct text harmless(const struct store_result *result)
+static struct text redacted(const struct store_result *result)
 {
-	enum objection objection = objection_of(result->sqlstate);
+	enum objection objection = ingest_objection(result->sqlstate);
 
 	if (result->end == STORE_REFUSED &&
 		(objection == OBJECTION_DATA || objection == OBJECTION_OTHER)) {
@@ -194,7 +195,7 @@ static void step_refused(struct reconcile *reconcile, const struct store_result 
 {
 	int64_t wait_ms = (int64_t)RECONCILE_AGAIN_MS
 			  << (reconcile->refusals < 8 ? reconcile->refusals : 8);
-	struct text message = harmless(result);
+	struct text message = redacted(result);
 
 	reconcile->refusals++;
 	snprintf(reconcile->problem, sizeof(reconcile->problem), "the database: %.*s",
@@ -238,7 +239,7 @@ static void copy_text(struct text value, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)value.len, value.len > 0 ? value.ptr : "");
 }
 
-static bool read_list(const struct store_result *plan, struct request_list *list)
+static bool read_list(const struct store_result *plan, struct api_target_list *list)
 {
 	int64_t offset = number(column(plan, PLAN_OFFSET), -1);
 
@@ -275,7 +276,7 @@ static void call_impossible(struct reconcile *reconcile)
 	};
 
 	reconcile->end = TORQUE_REFUSED;
-	record_answer(&reconcile->record, &none);
+	call_record_answer(&reconcile->call_record, &none);
 	reconcile->unrecorded = true;
 	rest(reconcile, 0);
 }
@@ -283,8 +284,8 @@ static void call_impossible(struct reconcile *reconcile)
 static void make_call(struct reconcile *reconcile, const struct store_result *plan)
 {
 	reconcile->kind = column_is(plan, PLAN_ACTION, "list") ? TORQUE_LIST : TORQUE_SHOW;
-	copy_text(column(plan, PLAN_CALL_ID), reconcile->record.call_id,
-		sizeof(reconcile->record.call_id));
+	copy_text(column(plan, PLAN_CALL_ID), reconcile->call_record.call_id,
+		sizeof(reconcile->call_record.call_id));
 	copy_text(column(plan, PLAN_PRIORITY), reconcile->priority, sizeof(reconcile->priority));
 	if (!ask(reconcile, plan)) {
 		call_impossible(reconcile);
@@ -366,7 +367,7 @@ static void keep_answer(struct reconcile *reconcile, const struct torque_answer 
 {
 	reconcile->unrecorded = true;
 	reconcile->end = answer->end;
-	record_answer(&reconcile->record, answer);
+	call_record_answer(&reconcile->call_record, answer);
 	if (answer->end != TORQUE_GOOD) {
 		return;
 	}
@@ -374,8 +375,8 @@ static void keep_answer(struct reconcile *reconcile, const struct torque_answer 
 	reconcile->body_len = answer->body.len;
 	if (!reconcile->body) {
 		reconcile->end = TORQUE_MALFORMED;
-		copy_text(TEXT("no memory for the answer"), reconcile->record.problem,
-			sizeof(reconcile->record.problem));
+		copy_text(TEXT("no memory for the answer"), reconcile->call_record.problem,
+			sizeof(reconcile->call_record.problem));
 		return;
 	}
 	memcpy(reconcile->body, answer->body.ptr, answer->body.len);
@@ -387,12 +388,12 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 
 	log_call(reconcile, answer);
 	keep_answer(reconcile, answer);
-	copy_text(
-		text_of(reconcile->record.problem), reconcile->problem, sizeof(reconcile->problem));
+	copy_text(text_of(reconcile->call_record.problem), reconcile->problem,
+		sizeof(reconcile->problem));
 	if (answer->status > 0) {
 		note_stopped(reconcile, answer->end == TORQUE_UNAUTHORIZED);
 	}
-	record(reconcile);
+	call_record(reconcile);
 }
 
 /* The record: the answer and the end of its place in the budget, in one transaction. */
@@ -402,14 +403,14 @@ static struct store_call record_of(const struct reconcile *reconcile)
 	struct text body = { reconcile->body, reconcile->body_len };
 
 	if (reconcile->end != TORQUE_GOOD) {
-		return record_failed(&reconcile->record, reconcile->end);
+		return call_record_failed(&reconcile->call_record, reconcile->end);
 	}
-	return reconcile->kind == TORQUE_LIST ? record_page(&reconcile->record, body)
-					      : record_lookup(&reconcile->record, body);
+	return reconcile->kind == TORQUE_LIST ? call_record_page(&reconcile->call_record, body)
+					      : call_record_lookup(&reconcile->call_record, body);
 }
 
 /* Without a connection it waits for the next one. */
-static void record(struct reconcile *reconcile)
+static void call_record(struct reconcile *reconcile)
 {
 	const struct store_call call = record_of(reconcile);
 
@@ -422,12 +423,12 @@ static void record(struct reconcile *reconcile)
 /* What the database cannot take in is an answer that cannot be used. */
 static void record_refused(struct reconcile *reconcile, const struct store_result *result)
 {
-	bool hopeless = objection_of(result->sqlstate) == OBJECTION_DATA ||
+	bool hopeless = ingest_objection(result->sqlstate) == OBJECTION_DATA ||
 			reconcile->refusals + 1 >= RECONCILE_RECORD_TRIES;
 
 	if (hopeless && reconcile->end == TORQUE_GOOD) {
 		reconcile->end = TORQUE_MALFORMED;
-		snprintf(reconcile->record.problem, sizeof(reconcile->record.problem),
+		snprintf(reconcile->call_record.problem, sizeof(reconcile->call_record.problem),
 			"the database refused the answer (%s)", result->sqlstate);
 		reconcile->refusals = 0;
 	} else if (hopeless) {
@@ -488,7 +489,7 @@ static void disconnected(void *owner)
 			LOG_STRING("error", store_problem(reconcile->store))));
 }
 
-static void troubled(void *owner)
+static void connect_failed(void *owner)
 {
 	struct reconcile *reconcile = owner;
 
@@ -501,7 +502,7 @@ static void open_store(struct reconcile *reconcile)
 	static const struct store_events events = {
 		.connected = connected,
 		.disconnected = disconnected,
-		.troubled = troubled,
+		.connect_failed = connect_failed,
 	};
 	struct store_options store = reconcile->options.store;
 
@@ -513,7 +514,7 @@ static void open_store(struct reconcile *reconcile)
 struct reconcile *reconcile_new(
 	struct loop *loop, const struct reconcile_options *options, struct torque *torque)
 {
-	struct reconcile *reconcile = new_or_die(sizeof(*reconcile));
+	struct reconcile *reconcile = memory_new(sizeof(*reconcile));
 
 	reconcile->loop = loop;
 	reconcile->options = *options;

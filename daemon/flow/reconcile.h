@@ -10,7 +10,7 @@
 #pragma once
 
 #include "flow/torque.h"
-#include "io/store.h"
+#include "pg/store.h"
 
 enum { RECONCILE_SETUP_MAX = 512 };
 

@@ -6,9 +6,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/die.h"
+#include "base/memory.h"
 #include "base/metrics.h"
-#include "io/https.h"
+#include "http/client.h"
 
 enum { TORQUE_RETRY_DEFAULT_S = 60 };
 
@@ -16,29 +16,29 @@ _Static_assert(METRIC_API_MALFORMED - METRIC_API_GOOD == (int)TORQUE_MALFORMED,
 	"the metrics of calls stand in the order of enum torque_end");
 
 struct torque {
-	struct https *https;
+	struct client *client;
 	char *base_url;
 	char *authorization; /* "Bearer …"; wiped when freed */
 	enum torque_kind kind;
-	char order_id[REQUEST_TARGET_MAX]; /* of the running call */
+	char order_id[API_TARGET_MAX]; /* of the running call */
 	int64_t asked_us, asked_ms;
 	torque_done *done;
 	void *tag;
 };
 
-static void answer_arrived(void *tag, const struct https_answer *https);
+static void answer_arrived(void *tag, const struct client_answer *client);
 
-static bool target_of(const struct torque_call *call, char target[REQUEST_TARGET_MAX])
+static bool target_of(const struct torque_call *call, char target[API_TARGET_MAX])
 {
 	switch (call->kind) {
 	case TORQUE_LIST:
-		return request_list(&call->list, target);
+		return api_target_list(&call->list, target);
 	case TORQUE_SHOW:
-		return request_show(call->order_id, call->details, target);
+		return api_target_show(call->order_id, call->details, target);
 	case TORQUE_CANCEL:
-		return request_cancel(call->order_id, target);
+		return api_target_cancel(call->order_id, target);
 	case TORQUE_LINK:
-		snprintf(target, REQUEST_TARGET_MAX, "%s", request_link());
+		snprintf(target, API_TARGET_MAX, "%s", api_target_link());
 		return true;
 	}
 	return false;
@@ -46,21 +46,21 @@ static bool target_of(const struct torque_call *call, char target[REQUEST_TARGET
 
 bool torque_can_ask(const struct torque_call *call)
 {
-	char target[REQUEST_TARGET_MAX];
+	char target[API_TARGET_MAX];
 
 	return target_of(call, target);
 }
 
 bool torque_ask(struct torque *torque, const struct torque_call *call, torque_done *done, void *tag)
 {
-	char target[REQUEST_TARGET_MAX];
+	char target[API_TARGET_MAX];
 	bool posts = call->kind == TORQUE_CANCEL || call->kind == TORQUE_LINK;
 
 	if (!target_of(call, target)) {
 		return false;
 	}
 
-	struct https_request request = {
+	struct client_request request = {
 		.method = posts ? "POST" : "GET",
 		.target = target,
 		.fields = { { "Authorization", torque->authorization },
@@ -68,7 +68,7 @@ bool torque_ask(struct torque *torque, const struct torque_call *call, torque_do
 			{ posts ? "Content-Type" : NULL, "application/json" } },
 		.body = posts ? call->body : TEXT(""),
 	};
-	if (!https_send(torque->https, &request, answer_arrived, torque)) {
+	if (!client_send(torque->client, &request, answer_arrived, torque)) {
 		return false;
 	}
 	torque->kind = call->kind;
@@ -88,32 +88,32 @@ static int64_t clock_of(const struct torque_answer *answer)
 	return answer->date_us > 0 ? answer->date_us : answer->answered_us;
 }
 
-static void read_limits(const struct https_answer *https, struct torque_answer *answer)
+static void read_limits(const struct client_answer *client, struct torque_answer *answer)
 {
 	uint64_t remaining = 0;
 	int64_t after_us = 0;
 
-	if (text_to_u64(https_answer_field(https, "X-RateLimit-Remaining"), &remaining) &&
+	if (text_to_u64(client_answer_field(client, "X-RateLimit-Remaining"), &remaining) &&
 		remaining <= INT32_MAX) {
 		answer->remaining = (int64_t)remaining;
 	}
-	if (api_reset_after_us(
-		    https_answer_field(https, "X-RateLimit-Reset"), clock_of(answer), &after_us)) {
+	if (api_answer_reset_after_us(client_answer_field(client, "X-RateLimit-Reset"),
+		    clock_of(answer), &after_us)) {
 		answer->reset_us = answer->answered_us + after_us;
 	}
 }
 
-static void read_fields(const struct https_answer *https, struct torque_answer *answer)
+static void read_fields(const struct client_answer *client, struct torque_answer *answer)
 {
-	struct text retry_after = https_answer_field(https, "Retry-After");
+	struct text retry_after = client_answer_field(client, "Retry-After");
 
-	if (!api_http_date(https_answer_field(https, "Date"), &answer->date_us)) {
+	if (!api_answer_http_date(client_answer_field(client, "Date"), &answer->date_us)) {
 		answer->date_us = 0;
 	}
-	read_limits(https, answer);
-	if (https->status == 429 || retry_after.len > 0) {
-		answer->retry_after_s =
-			api_retry_after_s(retry_after, clock_of(answer), TORQUE_RETRY_DEFAULT_S);
+	read_limits(client, answer);
+	if (client->status == 429 || retry_after.len > 0) {
+		answer->retry_after_s = api_answer_retry_after_s(
+			retry_after, clock_of(answer), TORQUE_RETRY_DEFAULT_S);
 	}
 }
 
@@ -121,12 +121,12 @@ static bool shape_is_right(const struct torque *torque, struct text body)
 {
 	switch (torque->kind) {
 	case TORQUE_LIST:
-		return api_is_list(body);
+		return api_answer_is_list(body);
 	case TORQUE_SHOW:
 	case TORQUE_CANCEL:
-		return api_is_order(body, text_of(torque->order_id));
+		return api_answer_is_order(body, text_of(torque->order_id));
 	case TORQUE_LINK:
-		return api_is_link(body);
+		return api_answer_is_link(body);
 	}
 	return false;
 }
@@ -148,25 +148,25 @@ static enum torque_end judge_status(unsigned status)
 	return status >= 400 ? TORQUE_REFUSED : TORQUE_MALFORMED;
 }
 
-static enum torque_end judge(const struct torque *torque, const struct https_answer *https)
+static enum torque_end judge(const struct torque *torque, const struct client_answer *client)
 {
-	switch (https->end) {
-	case HTTPS_ANSWERED:
+	switch (client->end) {
+	case CLIENT_ANSWERED:
 		break;
-	case HTTPS_UNREACHABLE:
+	case CLIENT_UNREACHABLE:
 		return TORQUE_UNREACHABLE;
-	case HTTPS_UNTRUSTED:
+	case CLIENT_UNTRUSTED:
 		return TORQUE_UNTRUSTED;
-	case HTTPS_BROKEN:
+	case CLIENT_BROKEN:
 		return TORQUE_MALFORMED;
-	case HTTPS_LATE:
+	case CLIENT_LATE:
 		return TORQUE_LATE;
 	}
-	if (https->status != 200) {
-		return judge_status(https->status);
+	if (client->status != 200) {
+		return judge_status(client->status);
 	}
-	if (!api_is_json(https_answer_field(https, "Content-Type")) ||
-		!shape_is_right(torque, https->body)) {
+	if (!api_answer_is_json(client_answer_field(client, "Content-Type")) ||
+		!shape_is_right(torque, client->body)) {
 		return TORQUE_MALFORMED;
 	}
 	return TORQUE_GOOD;
@@ -184,31 +184,31 @@ static void take_controls_out(char *sentence)
 
 /* One readable line: what the API said, else what the connection said, else what was wrong with it.
  */
-static void say_problem(const struct https_answer *https, struct torque_answer *answer)
+static void say_problem(const struct client_answer *client, struct torque_answer *answer)
 {
-	const struct api_error *error = &answer->error;
+	const struct api_answer_error *error = &answer->error;
 
 	if (answer->end == TORQUE_GOOD) {
 		return;
 	}
-	if (https->end != HTTPS_ANSWERED) {
-		snprintf(answer->problem, sizeof(answer->problem), "%s", https->problem);
+	if (client->end != CLIENT_ANSWERED) {
+		snprintf(answer->problem, sizeof(answer->problem), "%s", client->problem);
 	} else if (answer->has_error) {
 		snprintf(answer->problem, sizeof(answer->problem), "%s%s%s%s%s (HTTP %u%s%s%s%s)",
 			error->error, error->field[0] ? ": " : "", error->field,
-			error->message[0] ? ": " : "", error->message, https->status,
+			error->message[0] ? ": " : "", error->message, client->status,
 			error->code[0] ? ", " : "", error->code,
 			error->request_id[0] ? ", request " : "", error->request_id);
 	} else {
 		snprintf(answer->problem, sizeof(answer->problem),
-			"HTTP %u with a body that is not what the API documents", https->status);
+			"HTTP %u with a body that is not what the API documents", client->status);
 	}
 	take_controls_out(answer->problem);
 }
 
 /* A part of an error that repeats the key, even one cut short at its end, or an address of e-mail
  * would go to the log. */
-static void hide(const struct torque *torque, char *part)
+static void redact(const struct torque *torque, char *part)
 {
 	enum { KEY_LEAST = 8 }; /* bytes; fewer may be a word */
 	const char *key = torque->authorization + strlen("Bearer ");
@@ -232,23 +232,23 @@ static void hide(const struct torque *torque, char *part)
 	}
 }
 
-static void hide_secrets(const struct torque *torque, struct api_error *error)
+static void hide_secrets(const struct torque *torque, struct api_answer_error *error)
 {
-	hide(torque, error->error);
-	hide(torque, error->code);
-	hide(torque, error->field);
-	hide(torque, error->message);
-	hide(torque, error->request_id);
+	redact(torque, error->error);
+	redact(torque, error->code);
+	redact(torque, error->field);
+	redact(torque, error->message);
+	redact(torque, error->request_id);
 }
 
-static void answer_arrived(void *tag, const struct https_answer *arrived)
+static void answer_arrived(void *tag, const struct client_answer *arrived)
 {
-	CLEANUP(cleanup_free) char *mended = api_mended(arrived->body);
-	struct https_answer with_mended = *arrived;
-	const struct https_answer *https = &with_mended;
+	CLEANUP(cleanup_free) char *mended = api_answer_replace_escapes(arrived->body);
+	struct client_answer with_mended = *arrived;
+	const struct client_answer *client = &with_mended;
 	struct torque *torque = tag;
 	struct torque_answer answer = {
-		.status = https->end == HTTPS_ANSWERED ? https->status : 0,
+		.status = client->end == CLIENT_ANSWERED ? client->status : 0,
 		.asked_us = torque->asked_us,
 		.answered_us = clock_wall_us(),
 		.remaining = -1,
@@ -257,17 +257,17 @@ static void answer_arrived(void *tag, const struct https_answer *arrived)
 	if (mended) {
 		with_mended.body.ptr = mended;
 	}
-	answer.body = https->body;
-	if (https->end == HTTPS_ANSWERED) {
-		read_fields(https, &answer);
+	answer.body = client->body;
+	if (client->end == CLIENT_ANSWERED) {
+		read_fields(client, &answer);
 	}
-	answer.end = judge(torque, https);
-	answer.has_error = https->end == HTTPS_ANSWERED && answer.end != TORQUE_GOOD &&
-			   api_read_error(https->body, &answer.error);
+	answer.end = judge(torque, client);
+	answer.has_error = client->end == CLIENT_ANSWERED && answer.end != TORQUE_GOOD &&
+			   api_answer_read_error(client->body, &answer.error);
 	if (answer.has_error) {
 		hide_secrets(torque, &answer.error);
 	}
-	say_problem(https, &answer);
+	say_problem(client, &answer);
 	metrics_add((enum metric)(METRIC_API_GOOD + (int)answer.end), 1);
 	metrics_observe(HISTOGRAM_API_SECONDS, (double)(clock_mono_ms() - torque->asked_ms) / 1000);
 	torque->done(torque->tag, &answer);
@@ -294,20 +294,20 @@ const char *torque_end_name(enum torque_end end)
 struct torque *torque_new(
 	struct loop *loop, const struct torque_options *options, char *problem, size_t problem_size)
 {
-	char why[HTTPS_PROBLEM_MAX] = "";
+	char why[CLIENT_PROBLEM_MAX] = "";
 	const char *ca_file = options->ca_file && options->ca_file[0] ? options->ca_file : NULL;
-	struct torque *torque = new_or_die(sizeof(*torque));
+	struct torque *torque = memory_new(sizeof(*torque));
 
-	torque->https = https_new(loop, options->base_url, ca_file, why);
-	if (!torque->https) {
+	torque->client = client_new(loop, options->base_url, ca_file, why);
+	if (!torque->client) {
 		snprintf(problem, problem_size, "%s", why);
 		free(torque);
 		return NULL;
 	}
 	size_t size = options->api_key.len + sizeof("Bearer ");
 
-	torque->base_url = copy_or_die(options->base_url);
-	torque->authorization = new_or_die(size);
+	torque->base_url = memory_copy(options->base_url);
+	torque->authorization = memory_new(size);
 	snprintf(torque->authorization, size, "Bearer %.*s", (int)options->api_key.len,
 		options->api_key.ptr);
 	return torque;
@@ -324,7 +324,7 @@ void torque_free(struct torque *torque)
 	if (!torque) {
 		return;
 	}
-	https_free(torque->https);
+	client_free(torque->client);
 	free(torque->base_url);
 	explicit_bzero(torque->authorization, strlen(torque->authorization));
 	free(torque->authorization);

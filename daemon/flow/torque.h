@@ -8,8 +8,8 @@
 
 #include "base/text.h"
 #include "io/loop.h"
-#include "order/api.h"
-#include "order/request.h"
+#include "order/api_answer.h"
+#include "order/api_target.h"
 
 enum { TORQUE_PROBLEM_MAX = 1200 };
 
@@ -25,10 +25,10 @@ enum torque_kind { TORQUE_LIST, TORQUE_SHOW, TORQUE_CANCEL, TORQUE_LINK };
 
 struct torque_call {
 	enum torque_kind kind;
-	struct request_list list; /* TORQUE_LIST */
-	struct text order_id;     /* TORQUE_SHOW, TORQUE_CANCEL */
-	bool details;             /* TORQUE_SHOW */
-	struct text body;         /* TORQUE_CANCEL, TORQUE_LINK: JSON; copied */
+	struct api_target_list list; /* TORQUE_LIST */
+	struct text order_id;        /* TORQUE_SHOW, TORQUE_CANCEL */
+	bool details;                /* TORQUE_SHOW */
+	struct text body;            /* TORQUE_CANCEL, TORQUE_LINK: JSON; copied */
 };
 
 enum torque_end {
@@ -49,12 +49,12 @@ struct torque_answer {
 	unsigned status;  /* 0: there was no answer */
 	int64_t asked_us; /* wall time of the start of the request: the as_of of its facts */
 	int64_t answered_us;
-	struct text body;       /* borrowed during the callback */
-	int64_t date_us;        /* the server's Date; 0 = absent */
-	int64_t remaining;      /* X-RateLimit-Remaining; -1 = absent */
-	int64_t reset_us;       /* X-RateLimit-Reset; 0 = absent */
-	int64_t retry_after_s;  /* 0 = absent */
-	struct api_error error; /* valid with has_error */
+	struct text body;              /* borrowed during the callback */
+	int64_t date_us;               /* the server's Date; 0 = absent */
+	int64_t remaining;             /* X-RateLimit-Remaining; -1 = absent */
+	int64_t reset_us;              /* X-RateLimit-Reset; 0 = absent */
+	int64_t retry_after_s;         /* 0 = absent */
+	struct api_answer_error error; /* valid with has_error */
 	bool has_error;
 	char problem[TORQUE_PROBLEM_MAX]; /* one sentence, "" with TORQUE_GOOD */
 };
@@ -69,7 +69,7 @@ void torque_free(struct torque *torque);
 /* Whether they call the same API with the same key. */
 bool torque_same_access(const struct torque *left, const struct torque *right);
 
-/* False: no path can be made of it: a bad order id, a limit outside 1..REQUEST_PAGE_MAX. */
+/* False: no path can be made of it: a bad order id, a limit outside 1..API_TARGET_PAGE_MAX. */
 bool torque_can_ask(const struct torque_call *call);
 
 /* False: a call is running, or !torque_can_ask(). */

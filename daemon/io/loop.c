@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 enum {
 	LOOP_MAGIC = 0x4c4f4f50,
@@ -149,7 +150,7 @@ static void round_ended(evutil_socket_t fd, short what, void *owner)
 
 struct loop *loop_new(void)
 {
-	struct loop *loop = new_or_die(sizeof(*loop));
+	struct loop *loop = memory_new(sizeof(*loop));
 
 	event_set_log_callback(library_spoke);
 	event_set_fatal_callback(library_gave_up);
@@ -237,7 +238,7 @@ static void timer_fired(evutil_socket_t fd, short what, void *owner)
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fired *fired, void *owner)
 {
-	struct loop_timer *timer = new_or_die(sizeof(*timer));
+	struct loop_timer *timer = memory_new(sizeof(*timer));
 
 	timer->magic = TIMER_MAGIC;
 	timer->event = event_or_die(evtimer_new(loop->base, timer_fired, timer));
@@ -280,7 +281,7 @@ static void signal_arrived(evutil_socket_t number, short what, void *owner)
 
 struct loop_signal *loop_signal_new(struct loop *loop, int number, loop_fired *fired, void *owner)
 {
-	struct loop_signal *awaited = new_or_die(sizeof(*awaited));
+	struct loop_signal *awaited = memory_new(sizeof(*awaited));
 
 	awaited->magic = SIGNAL_MAGIC;
 	awaited->event = event_or_die(evsignal_new(loop->base, number, signal_arrived, awaited));
@@ -315,7 +316,7 @@ static void descriptor_ready(evutil_socket_t fd, short what, void *owner)
 
 struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_ready *ready, void *owner)
 {
-	struct loop_watch *watch = new_or_die(sizeof(*watch));
+	struct loop_watch *watch = memory_new(sizeof(*watch));
 
 	watch->magic = WATCH_MAGIC;
 	watch->base = loop->base;
@@ -359,7 +360,7 @@ void loop_watch_free(struct loop_watch *watch)
 
 struct loop_task *loop_task_new(struct loop *loop, loop_fired *run, void *owner)
 {
-	struct loop_task *task = new_or_die(sizeof(*task));
+	struct loop_task *task = memory_new(sizeof(*task));
 
 	task->loop = loop;
 	task->run = run;

@@ -161,7 +161,7 @@ static enum reason read_order_id(const json_t *value, struct fact *fact)
 	if (!is_given(value)) {
 		return NO_ORDER_ID;
 	}
-	if (!json_is_string(value) || !order_id_valid(string_of(value))) {
+	if (!json_is_string(value) || !fact_order_id_valid(string_of(value))) {
 		return BAD_ORDER_ID;
 	}
 	memcpy(fact->order_id, json_string_value(value), json_string_length(value) + 1);

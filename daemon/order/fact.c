@@ -14,13 +14,13 @@ static const char *const outcome_names[] = {
 
 static const size_t outcome_count = sizeof(outcome_names) / sizeof(outcome_names[0]);
 
-const char *outcome_name(enum outcome outcome)
+const char *fact_outcome_name(enum outcome outcome)
 {
 	assert(outcome < outcome_count);
 	return outcome_names[outcome];
 }
 
-bool outcome_from(struct text name, enum outcome *ret_outcome)
+bool fact_outcome_from(struct text name, enum outcome *ret_outcome)
 {
 	for (size_t i = 0; i < outcome_count; i++) {
 		if (text_equal(name, text_of(outcome_names[i]))) {
@@ -37,7 +37,7 @@ static bool is_id_byte(char c)
 	       c == '_' || c == '.' || c == ':' || c == '-';
 }
 
-bool order_id_valid(struct text id)
+bool fact_order_id_valid(struct text id)
 {
 	if (id.len == 0 || id.len > FACT_ORDER_ID_MAX) {
 		return false;

@@ -39,9 +39,9 @@ struct fact {
 };
 
 /* Static; "busy" never reaches a sender. */
-const char *outcome_name(enum outcome outcome);
-bool outcome_from(struct text name, enum outcome *ret_outcome);
+const char *fact_outcome_name(enum outcome outcome);
+bool fact_outcome_from(struct text name, enum outcome *ret_outcome);
 
 /* 1..128 bytes of [A-Za-z0-9_.:-], compared byte for byte, never trimmed. "." and ".." are refused:
  * in the path of a lookup they would name another resource. */
-bool order_id_valid(struct text id);
+bool fact_order_id_valid(struct text id);

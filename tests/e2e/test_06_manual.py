@@ -146,7 +146,7 @@ class Manual(unittest.TestCase):
                     described)
 
     def test_every_choice_is_described(self):
-        choices = re.findall(r"\.words = \{([^}]*)\}", read("daemon/command/config.c"))
+        choices = re.findall(r"\.words = \{([^}]*)\}", read("daemon/settings/config.c"))
         words = re.findall(r'"([a-z0-9]+)"', " ".join(choices))
         self.assertTrue(words)
         described = re.findall(r"^\.Li ([a-z0-9]+)\b", self.conf5, re.MULTILINE)
@@ -187,7 +187,8 @@ class Manual(unittest.TestCase):
                    "EX_SOFTWARE": 70, "EX_TEMPFAIL": 75, "EX_NOPERM": 77, "EX_CONFIG": 78,
                    "VERB_FOUND": 1}
         used = set(re.findall(r"\b(EX_[A-Z]+|VERB_FOUND)\b", "".join(
-            text for name, text in sources().items() if name.startswith("daemon/command/"))))
+            text for name, text in sources().items()
+            if name.startswith(("daemon/command/", "daemon/settings/")))))
         self.assertEqual(sorted(used - set(numbers)), [], "not a code of the manual")
         manual = re.findall(r"^\.It (\d+)$", part(self.orderd8, ".Sh EXIT STATUS"), re.MULTILINE)
         compare(self, "exit codes", [str(numbers[name]) for name in used], manual)

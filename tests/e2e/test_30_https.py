@@ -18,7 +18,7 @@ import unittest
 
 from support import certificate, tap, wait
 
-PROBE = os.environ["HTTPS_PROBE"]
+PROBE = os.environ["CLIENT_PROBE"]
 INSIDE = "HTTPS_TEST_INSIDE"  # set in the namespace where names are looked up
 SECRET = "Bearer secret-of-the-test"
 PATIENCE = 30  # seconds; also under valgrind

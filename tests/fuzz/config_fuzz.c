@@ -1,6 +1,6 @@
 /* Any bytes at all as a configuration: faults or settings, never both for one key, never a value
  * that the table would not take. */
-#include "command/config.h"
+#include "settings/config.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -26,6 +26,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(!value_bad_bytes(text_of(faults.list[i].text)));
 	}
 	config_free(config);
-	faults_fini(&faults);
+	fault_fini(&faults);
 	return 0;
 }

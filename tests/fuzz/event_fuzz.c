@@ -118,7 +118,7 @@ static void check_fact(const struct fact *fact)
 		must(same_words(fact, &blank), "an unusable fact says nothing of an order");
 		return;
 	}
-	must(order_id_valid(text_of(fact->order_id)), "a usable fact has a valid order id");
+	must(fact_order_id_valid(text_of(fact->order_id)), "a usable fact has a valid order id");
 	must(is_utf8(fact->event_id) && is_utf8(fact->event_type) && is_utf8(fact->status),
 		"words are UTF-8");
 	must(fact->has_status || fact->status[0] == '\0', "a status that is absent is empty");

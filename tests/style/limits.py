@@ -79,6 +79,15 @@ def read(path):
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+def misnamed(name, text):
+    """The functions of this header that do not begin with the name of their module."""
+    code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    module = name.rsplit("/", 1)[-1].removesuffix(".h")
+    called = re.findall(r"^(?!typedef\b)\w[\w *]*?\b(\w+)\(", code, re.MULTILINE)
+    return ["%s: %s()" % (name, function) for function in called
+            if function != module and not function.startswith(module + "_")]
+
+
 class Limits(unittest.TestCase):
     def none(self, faults):
         self.assertFalse(faults, "\n".join(faults))
@@ -103,6 +112,11 @@ class Limits(unittest.TestCase):
                     self.assertTrue(read(path).startswith("/* %s - " % path.name))
                     self.assertIn("#pragma once\n", read(path))
 
+    def test_each_function_of_a_header_begins_with_the_name_of_its_module(self):
+        self.none([fault for path in c_files() if path.suffix == ".h"
+                   and str(path).startswith("daemon/")
+                   for fault in misnamed(str(path), read(path))])
+
     def test_no_path_of_one_machine(self):
         found = []
         for path in ours():
@@ -123,6 +137,11 @@ class PlantedFaults(unittest.TestCase):
         self.assertTrue(over_limits("x.c", "int f(void)\n{\n" + "\n" * 81 + "}\n"))
         self.assertFalse(over_limits("x.c", "int f(void)\n{\n" + "\n" * 80 + "}\n"))
         self.assertTrue(over_limits("x.c", "\n" * 801))
+
+    def test_a_function_without_the_name_of_its_module_is_found(self):
+        self.assertTrue(misnamed("daemon/x/port.h", "/* a */\nbool nearest(int a);\n"))
+        self.assertTrue(misnamed("daemon/x/port.h", "static inline int ports(int a)\n"))
+        self.assertFalse(misnamed("daemon/x/port.h", "bool port_open(int a);\nvoid port(int a);\n"))
 
     def test_a_forbidden_call_is_found_but_not_in_a_comment_or_a_string(self):
         self.assertTrue(forbidden_words("daemon/x.c", "n = atoi(text);"))

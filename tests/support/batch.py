@@ -1,4 +1,4 @@
-"""A running batch_probe (tests/support/batch_probe.c): flow/batch with no HTTP before it.
+"""A running batch_probe (tests/e2e/batch_probe.c): flow/batch with no HTTP before it.
 
     with batch.Probe(database.conninfo()) as probe:
         probe.wait_connected()

@@ -1,4 +1,4 @@
-"""A running server_probe (tests/support/server_probe.c): io/server with a trivial owner."""
+"""A running server_probe (tests/e2e/server_probe.c): http/server with a trivial owner."""
 
 import os
 import re

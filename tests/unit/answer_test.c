@@ -1,4 +1,4 @@
-#include "io/answer.h"
+#include "http/answer.h"
 
 #include <locale.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "command/config.h"
+#include "settings/config.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -217,7 +217,7 @@ static void check_faults(void)
 			"%s (%zu: %s)", faulty[i].promise, faults.count,
 			faults.count > 0 ? faults.list[0].text : "");
 		config_free(config);
-		faults_fini(&faults);
+		fault_fini(&faults);
 	}
 }
 
@@ -281,7 +281,7 @@ static void check_taken(void)
 				config_origin(config, taken[i].key) == CONFIG_FROM_FILE,
 			"%s", taken[i].promise);
 		config_free(config);
-		faults_fini(&faults);
+		fault_fini(&faults);
 	}
 }
 
@@ -297,7 +297,7 @@ static void check_one_go(void)
 	CHECK(strcmp(config_text(config, CONFIG_LISTEN_ADDRESS), "127.0.0.1:8480") == 0,
 		"a faulty key keeps the value it had");
 	config_free(config);
-	faults_fini(&faults);
+	fault_fini(&faults);
 
 	char *many = malloc(CONFIG_BYTES_MAX);
 
@@ -311,7 +311,7 @@ static void check_one_go(void)
 			faults.dropped == CONFIG_BYTES_MAX / 2 - FAULTS_MAX,
 		"what is too much to report is counted");
 	config_free(config);
-	faults_fini(&faults);
+	fault_fini(&faults);
 	free(many);
 }
 
@@ -338,7 +338,7 @@ static void check_precedence(void)
 	config_say_origin(config, CONFIG_LISTEN_PATH, origin, sizeof(origin));
 	CHECK(strcmp(origin, "default") == 0, "a default says that it is one");
 	config_free(config);
-	faults_fini(&faults);
+	fault_fini(&faults);
 }
 
 static const struct {
@@ -381,7 +381,7 @@ static void check_variables(void)
 					faults.list[0].warning == variables[i].warning),
 			"%s (%s)", variables[i].promise, said);
 		config_free(config);
-		faults_fini(&faults);
+		fault_fini(&faults);
 		free(copy);
 	}
 }
@@ -406,7 +406,7 @@ static void check_reload(void)
 		"the others have the new one");
 	config_free(running);
 	config_free(config);
-	faults_fini(&faults);
+	fault_fini(&faults);
 }
 
 static void check_files(void)
@@ -426,7 +426,7 @@ static void check_files(void)
 	config_read_text(config, "f", (struct text){ large, CONFIG_BYTES_MAX }, &faults);
 	CHECK(faults.errors == 3, "one of 64 KiB is not");
 	config_free(config);
-	faults_fini(&faults);
+	fault_fini(&faults);
 	free(large);
 }
 

@@ -1,4 +1,5 @@
 #include "base/die.h"
+#include "base/memory.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ static void die_of_a_bug(void)
 /* More than any address space. */
 static void die_of_hunger(void)
 {
-	free(new_or_die((size_t)PTRDIFF_MAX));
+	free(memory_new((size_t)PTRDIFF_MAX));
 }
 
 /* The wait status of a child that ran act; its stderr goes to last_words. */
@@ -72,14 +73,14 @@ int main(void)
 	CHECK(strstr(last_words, "orderd: the answer is 42, not six"), "and says why (got \"%s\")",
 		last_words);
 
-	char *memory = new_or_die(sizeof(zeros));
-	char *copy = copy_or_die("text");
+	char *memory = memory_new(sizeof(zeros));
+	char *copy = memory_copy("text");
 
 	CHECK(memcmp(memory, zeros, sizeof(zeros)) == 0, "new memory is zeroed");
 	CHECK(strcmp(copy, "text") == 0, "a copy is the same text");
 	free(memory);
 	free(copy);
-	free(new_or_die(0));
+	free(memory_new(0));
 	CHECK(true, "nothing can be asked for, and freed");
 #ifndef SANITIZED
 	status = run_in_child(die_of_hunger);

@@ -44,24 +44,24 @@ static void check_outcomes(void)
 	enum outcome outcome = OUTCOME_BUSY;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		CHECK(strcmp(outcome_name((enum outcome)i), names[i]) == 0,
+		CHECK(strcmp(fact_outcome_name((enum outcome)i), names[i]) == 0,
 			"outcome %zu is named %s", i, names[i]);
-		CHECK(outcome_from(text_of(names[i]), &outcome) && outcome == (enum outcome)i,
+		CHECK(fact_outcome_from(text_of(names[i]), &outcome) && outcome == (enum outcome)i,
 			"%s is read back", names[i]);
 	}
 
 	outcome = OUTCOME_HELD;
-	CHECK(!outcome_from(TEXT("Applied"), &outcome), "case matters");
-	CHECK(!outcome_from(TEXT("applie"), &outcome), "a prefix is no name");
-	CHECK(!outcome_from(TEXT("applied "), &outcome), "nothing is trimmed");
-	CHECK(!outcome_from(TEXT(""), &outcome), "nothing is no name");
+	CHECK(!fact_outcome_from(TEXT("Applied"), &outcome), "case matters");
+	CHECK(!fact_outcome_from(TEXT("applie"), &outcome), "a prefix is no name");
+	CHECK(!fact_outcome_from(TEXT("applied "), &outcome), "nothing is trimmed");
+	CHECK(!fact_outcome_from(TEXT(""), &outcome), "nothing is no name");
 	CHECK(outcome == OUTCOME_HELD, "a refused word changes nothing");
 }
 
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(id_cases) / sizeof(id_cases[0]); i++) {
-		CHECK(order_id_valid(id_cases[i].id) == id_cases[i].expected, "id: %s",
+		CHECK(fact_order_id_valid(id_cases[i].id) == id_cases[i].expected, "id: %s",
 			id_cases[i].promise);
 	}
 	check_outcomes();

@@ -67,7 +67,7 @@ static void check_answers(void)
 static void check_objections(void)
 {
 	for (size_t i = 0; i < sizeof(objections) / sizeof(objections[0]); i++) {
-		CHECK(objection_of(objections[i].sqlstate) == objections[i].expected, "%s",
+		CHECK(ingest_objection(objections[i].sqlstate) == objections[i].expected, "%s",
 			objections[i].promise);
 	}
 }
@@ -109,7 +109,7 @@ static void check_calls(void)
 	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 1 &&
 			says(&calls[0], "ingest_unusable("),
 		"unusable bodies alone are one call");
-	usable.body.len = PARRAY_BYTES_MAX;
+	usable.body.len = ARRAY_BYTES_MAX;
 	ingest_add(&ingest, &usable);
 	CHECK(!ingest_calls(&ingest, false, calls, &count), "what does not fit is told");
 	ingest_fini(&ingest);

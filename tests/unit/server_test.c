@@ -1,6 +1,6 @@
 /* The server with the kernel and libevent failing at chosen moments, and with an owner that frees
  * it. What it does with good and bad peers is shown over real sockets in tests/e2e. */
-#include "io/server.h"
+#include "http/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "check.h"
-#include "io/listen.h"
+#include "http/listener.h"
 
 enum {
 	DEADLINE_MS = 5000,
@@ -210,40 +210,40 @@ static bool wait_for(struct owner *owner, bool (*met)(void *tag), void *tag)
 	return waiting.happened;
 }
 
-struct reply {
+struct response {
 	int fd;
 	size_t len;
 	bool ended;
 	char bytes[REPLY_MAX];
 };
 
-static void read_more(struct reply *reply)
+static void read_more(struct response *response)
 {
-	ssize_t len = recv(reply->fd, reply->bytes + reply->len, sizeof(reply->bytes) - reply->len,
-		MSG_DONTWAIT);
+	ssize_t len = recv(response->fd, response->bytes + response->len,
+		sizeof(response->bytes) - response->len, MSG_DONTWAIT);
 
 	if (len > 0) {
-		reply->len += (size_t)len;
+		response->len += (size_t)len;
 	}
-	reply->ended = reply->ended || len == 0 || (len < 0 && errno != EAGAIN);
+	response->ended = response->ended || len == 0 || (len < 0 && errno != EAGAIN);
 }
 
 static bool is_answered(void *tag)
 {
-	struct reply *reply = tag;
+	struct response *response = tag;
 	const char *body;
 
-	read_more(reply);
-	body = memmem(reply->bytes, reply->len, "\r\n\r\n", 4);
-	return body && reply->len - (size_t)(body + 4 - reply->bytes) == BODY_MAX;
+	read_more(response);
+	body = memmem(response->bytes, response->len, "\r\n\r\n", 4);
+	return body && response->len - (size_t)(body + 4 - response->bytes) == BODY_MAX;
 }
 
 static bool is_ended(void *tag)
 {
-	struct reply *reply = tag;
+	struct response *response = tag;
 
-	read_more(reply);
-	return reply->ended;
+	read_more(response);
+	return response->ended;
 }
 
 static bool has_requests(void *tag)
@@ -258,23 +258,24 @@ static bool is_drained(void *tag)
 
 static void check_answered(struct owner *owner, const char *promise)
 {
-	static struct reply reply;
+	static struct response response;
 
-	reply = (struct reply){ .fd = request_to(owner) };
-	CHECK(wait_for(owner, is_answered, &reply) &&
-			memcmp(reply.bytes, "HTTP/1.1 200 OK\r\n", 17) == 0 &&
-			memcmp(reply.bytes + reply.len - BODY_MAX, owner->body, BODY_MAX) == 0,
+	response = (struct response){ .fd = request_to(owner) };
+	CHECK(wait_for(owner, is_answered, &response) &&
+			memcmp(response.bytes, "HTTP/1.1 200 OK\r\n", 17) == 0 &&
+			memcmp(response.bytes + response.len - BODY_MAX, owner->body, BODY_MAX) ==
+				0,
 		"%s", promise);
-	close(reply.fd);
+	close(response.fd);
 }
 
 static void check_closed(struct owner *owner, const char *promise)
 {
-	static struct reply reply;
+	static struct response response;
 
-	reply = (struct reply){ .fd = request_to(owner) };
-	CHECK(wait_for(owner, is_ended, &reply) && reply.len == 0, "%s", promise);
-	close(reply.fd);
+	response = (struct response){ .fd = request_to(owner) };
+	CHECK(wait_for(owner, is_ended, &response) && response.len == 0, "%s", promise);
+	close(response.fd);
 	check_answered(owner, "and the next peer is answered");
 }
 

@@ -1,4 +1,4 @@
-#include "io/session.h"
+#include "pg/session.h"
 
 #include "check.h"
 

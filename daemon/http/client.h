@@ -1,0 +1,65 @@
+/* client.h - one verified HTTP or HTTPS request at a time, over a connection that is kept alive.
+ *
+ * TLS 1.2 or newer; chain, host name and dates are checked and SNI is sent before any byte of a
+ * request leaves. Names are resolved without blocking the loop. No redirects, no proxies from the
+ * environment, no decompression, no answer taken from a body that was cut short. http:// only to a
+ * loopback address.
+ */
+#pragma once
+
+#include "base/text.h"
+#include "io/loop.h"
+
+enum {
+	CLIENT_HEAD_MAX = 32 * 1024,
+	CLIENT_BODY_MAX = 8 * 1024 * 1024,
+	CLIENT_TOTAL_MS = 30000, /* name, connect, handshake, request and answer together */
+	CLIENT_PROBLEM_MAX = 256,
+	CLIENT_FIELDS_MAX = 8, /* extra request fields */
+};
+
+struct client; /* heap: one origin and its connection */
+
+struct client_field {
+	const char *name;
+	const char *value;
+};
+
+struct client_request {
+	const char *method;
+	const char *target; /* path and query, already escaped; "" = the URL's own */
+	struct client_field fields[CLIENT_FIELDS_MAX]; /* up to the first without a name; copied */
+	struct text body;                              /* copied; len 0 = none */
+	int64_t deadline_ms;                           /* 0 = CLIENT_TOTAL_MS */
+};
+
+enum client_end {
+	CLIENT_ANSWERED,    /* a whole answer with any status */
+	CLIENT_UNREACHABLE, /* name, connection or reset before an answer */
+	CLIENT_UNTRUSTED,   /* certificate, host name or protocol version */
+	CLIENT_BROKEN,      /* answer malformed, cut short or over a limit */
+	CLIENT_LATE,        /* the deadline */
+};
+
+struct client_answer {
+	enum client_end end;
+	unsigned status;
+	struct text body;    /* borrowed during the callback */
+	const char *problem; /* a sentence when end is not CLIENT_ANSWERED */
+	const struct client_fields *fields;
+};
+
+/* Exactly once for each client_send() that returned true, from the loop, never from inside it. */
+typedef void client_done(void *tag, const struct client_answer *answer);
+
+/* url: scheme, host, port and a path prefix. ca_file NULL = the system's. NULL with a sentence. */
+struct client *client_new(struct loop *loop, const char *base_url, const char *ca_file,
+	char problem[CLIENT_PROBLEM_MAX]);
+void client_free(struct client *client); /* a running request ends without a callback */
+
+/* False: one is running already. */
+bool client_send(
+	struct client *client, const struct client_request *request, client_done *done, void *tag);
+
+/* A field of the answer, any case of name; len 0 = absent. Borrowed during the callback. */
+struct text client_answer_field(const struct client_answer *answer, const char *name);

@@ -1,0 +1,247 @@
+#include "http/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/metrics.h"
+#include "base/text.h"
+
+struct listener {
+	int fd; /* owned */
+	struct loop_watch *watch;
+	struct loop_timer *pause;
+	listener_accepted *accepted;
+	void *owner;
+	bool held;
+	bool paused;      /* until the timer fires */
+	bool pause_known; /* logged; nothing has been accepted since */
+	char address[LISTEN_ADDRESS_MAX];
+};
+
+/* "host:port" or "[host]:port", cut in two; both copied. */
+static bool split_address(
+	const char *address, char host[LISTEN_ADDRESS_MAX], char port[LISTEN_ADDRESS_MAX])
+{
+	const char *colon = strrchr(address, ':');
+	struct text name;
+
+	if (!colon || strlen(address) >= LISTEN_ADDRESS_MAX || colon[1] == '\0') {
+		return false;
+	}
+	name = (struct text){ address, (size_t)(colon - address) };
+	if (text_has_prefix(name, TEXT("["))) {
+		if (name.ptr[name.len - 1] != ']') {
+			return false;
+		}
+		name = (struct text){ name.ptr + 1, name.len - 2 };
+	} else if (memchr(name.ptr, ':', name.len)) {
+		return false;
+	}
+	memcpy(host, name.ptr, name.len);
+	host[name.len] = '\0';
+	snprintf(port, LISTEN_ADDRESS_MAX, "%s", colon + 1);
+	return name.len > 0;
+}
+
+static void free_addresses(struct addrinfo **addresses)
+{
+	if (*addresses) {
+		freeaddrinfo(*addresses);
+	}
+}
+
+static bool bind_and_listen(int fd, const struct addrinfo *address)
+{
+	static const int on = 1;
+
+	return fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	       bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
+	       listen(fd, LISTEN_BACKLOG) == 0;
+}
+
+/* A bound and listening socket, or -1. */
+static int open_socket(const char *address, char *problem, size_t problem_size)
+{
+	const struct addrinfo hints = {
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM,
+	};
+	char host[LISTEN_ADDRESS_MAX], port[LISTEN_ADDRESS_MAX];
+	struct addrinfo *found CLEANUP(free_addresses) = NULL;
+	int fd;
+
+	if (!split_address(address, host, port) || getaddrinfo(host, port, &hints, &found) != 0) {
+		snprintf(problem, problem_size,
+			"%.60s is no address to listen on, as 127.0.0.1:8480 or [::1]:8480 is",
+			address);
+		return -1;
+	}
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (bind_and_listen(fd, found)) {
+		return fd;
+	}
+	snprintf(problem, problem_size, "cannot listen on %s: %s", address, strerror(errno));
+	if (fd >= 0) {
+		close(fd);
+	}
+	return -1;
+}
+
+/* A socket that was handed over comes as it likes: it may be no listener at all, or a blocking one.
+ */
+static bool adopt_socket(int fd, char *problem, size_t problem_size)
+{
+	int listening = 0;
+	socklen_t size = sizeof(listening);
+	int flags = fcntl(fd, F_GETFL);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening) {
+		snprintf(problem, problem_size, "descriptor %d is not a listening socket", fd);
+		return false;
+	}
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+		fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+		snprintf(
+			problem, problem_size, "cannot use descriptor %d: %s", fd, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static void note_address(struct listener *listener)
+{
+	struct sockaddr_storage bound = { 0 };
+	socklen_t size = sizeof(bound);
+	char host[INET6_ADDRSTRLEN] = "", port[8] = "";
+
+	if (getsockname(listener->fd, (struct sockaddr *)&bound, &size) != 0 ||
+		getnameinfo((struct sockaddr *)&bound, size, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+		snprintf(listener->address, sizeof(listener->address), "descriptor %d",
+			listener->fd);
+		return;
+	}
+	snprintf(listener->address, sizeof(listener->address),
+		bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static void apply(struct listener *listener)
+{
+	loop_watch_want(listener->watch, listener->held || listener->paused ? 0 : LOOP_READ);
+}
+
+static void pause_over(void *owner)
+{
+	struct listener *listener = owner;
+
+	listener->paused = false;
+	apply(listener);
+}
+
+/* Waiting for somebody to close beats asking the kernel again and again. */
+static void pause_accepting(struct listener *listener, int error)
+{
+	listener->paused = true;
+	loop_timer_start(listener->pause, LISTEN_PAUSE_MS);
+	apply(listener);
+	metrics_add(METRIC_ACCEPT_PAUSES, 1);
+	if (!listener->pause_known) {
+		log_event(LOG_WARNING, "accept_paused",
+			LOG_FIELDS(LOG_STRING("address", listener->address),
+				LOG_STRING("error", strerror(error))));
+		listener->pause_known = true;
+	}
+}
+
+/* accept(2) hands on what went wrong with one connection; the next one may be well. */
+static bool lost_one(int error)
+{
+	static const int errors[] = { EINTR, ECONNABORTED, EPERM, EPROTO, ENETDOWN, ENOPROTOOPT,
+		EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (errors[i] == error) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void connections_wait(void *owner, unsigned want)
+{
+	struct listener *listener = owner;
+
+	(void)want;
+	for (int i = 0; i < LISTEN_ACCEPTS_MAX && !listener->held; i++) {
+		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			listener->pause_known = false;
+			listener->accepted(listener->owner, fd);
+		} else if (errno == EAGAIN) {
+			return;
+		} else if (!lost_one(errno)) {
+			pause_accepting(listener, errno);
+			return;
+		}
+	}
+}
+
+struct listener *listener_new(struct loop *loop, const char *address, int fd,
+	listener_accepted *accepted, void *owner, char *problem, size_t problem_size)
+{
+	static const int on = 1;
+	struct listener *listener;
+
+	if (fd < 0) {
+		fd = open_socket(address, problem, problem_size);
+	} else if (!adopt_socket(fd, problem, problem_size)) {
+		fd = -1;
+	}
+	if (fd < 0) {
+		return NULL;
+	}
+	/* Accepted sockets inherit it. A socket that is not TCP has no Nagle to turn off. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	listener = memory_new(sizeof(*listener));
+	listener->fd = fd;
+	listener->accepted = accepted;
+	listener->owner = owner;
+	listener->pause = loop_timer_new(loop, pause_over, listener);
+	listener->watch = loop_watch_new(loop, fd, connections_wait, listener);
+	note_address(listener);
+	apply(listener);
+	return listener;
+}
+
+void listener_free(struct listener *listener)
+{
+	if (!listener) {
+		return;
+	}
+	loop_watch_free(listener->watch);
+	loop_timer_free(listener->pause);
+	close(listener->fd);
+	free(listener);
+}
+
+const char *listener_address(const struct listener *listener)
+{
+	return listener->address;
+}
+
+void listener_hold(struct listener *listener, bool hold)
+{
+	listener->held = hold;
+	apply(listener);
+}

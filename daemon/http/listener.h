@@ -1,0 +1,38 @@
+/* listener.h - a listening TCP socket and the connections that come in on it.
+ *
+ * When the process is out of descriptors it pauses instead of spinning; the connections wait in the
+ * kernel's queue.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "io/loop.h"
+
+enum {
+	LISTEN_BACKLOG = 4096,
+	LISTEN_ACCEPTS_MAX = 64, /* in one round; the rest waits for the next */
+	LISTEN_PAUSE_MS = 100,   /* after EMFILE, ENFILE or no memory */
+	LISTEN_ADDRESS_MAX = 64,
+};
+
+struct listener; /* heap */
+
+/* Takes fd, which is non-blocking, close-on-exec and, as TCP, without Nagle's delay. May call
+ * listener_hold(), not listener_free(). */
+typedef void listener_accepted(void *owner, int fd);
+
+/* fd >= 0: a listening socket to take, in place of address ("127.0.0.1:8480", "[::1]:0"; numbers
+ * only, port 0 = any). NULL with a sentence in problem; fd is then still the caller's. */
+struct listener *listener_new(struct loop *loop, const char *address, int fd,
+	listener_accepted *accepted, void *owner, char *problem, size_t problem_size);
+
+/* Closes the socket; whoever handed it over may have it open still. */
+void listener_free(struct listener *listener);
+
+/* "127.0.0.1:43211": where it really listens. */
+const char *listener_address(const struct listener *listener);
+
+/* Accept nothing until told otherwise. */
+void listener_hold(struct listener *listener, bool hold);

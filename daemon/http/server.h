@@ -1,0 +1,98 @@
+/* server.h - accept connections, read whole requests within limits and deadlines, send answers.
+ *
+ * One listener, plain or TLS. Answers leave in the order of the requests of a connection; the next
+ * pipelined request is looked at only after the answer to the one before it. What the server
+ * refuses by itself (framing, limits, deadlines, head_arrived) is counted and logged here.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "http/answer.h"
+#include "io/loop.h"
+
+enum {
+	SERVER_HEAD_MS =
+		10000, /* from the first byte of a request to the end of its headers, in total */
+	SERVER_BODY_MS = 20000,  /* from the end of the headers to the end of the body, in total */
+	SERVER_IDLE_MS = 60000,  /* between two requests, or for a peer that takes no bytes */
+	SERVER_ANSWER_MS = 2500, /* the longest a held request waits; then 503 leaves by itself */
+	SERVER_HANDSHAKE_MS = 10000,
+	SERVER_LINGER_MS = 2000, /* how long the bytes of a peer are still drained behind the last
+				    answer, so that it reads that answer instead of a reset */
+	SERVER_DRAIN_MS = 5000,  /* server_drain(): for requests that have begun */
+	SERVER_DRAIN_IDLE_MS = 250, /* server_drain(): for requests that are on their way */
+	SERVER_INPUT_MAX = 16384,   /* bytes read ahead of the request that is being answered */
+	SERVER_OUTPUT_MAX = 16384,  /* with more bytes unsent, the next request waits */
+	SERVER_RETRY_AFTER_S = 1,   /* with the server's own 503 */
+	SERVER_BODIES_MAX =
+		64 * 1024 * 1024, /* bytes of all bodies in memory, signed or not: 503 */
+	SERVER_REQUEST_ID_MAX = 24,
+};
+
+struct server;   /* heap */
+struct exchange; /* one request and its answer; owned by the server */
+
+struct server_options {
+	const char *address;         /* "127.0.0.1:8480", "[::1]:0"; port 0 = any */
+	int listen_fd;               /* >= 0: a listening socket to take instead of address */
+	const char *tls_certificate; /* PEM chain; NULL = plain */
+	const char *tls_key;
+	size_t connections_max; /* more wait in the kernel's queue */
+	size_t body_max;
+	int64_t answer_ms; /* at most SERVER_ANSWER_MS; 0 = that */
+	/* For tests: 0 = the constant above. */
+	int64_t head_ms;
+	int64_t body_ms;
+	int64_t idle_ms;
+	int64_t handshake_ms;
+	int64_t linger_ms;
+	size_t bodies_max;
+};
+
+/* All run from the loop, and none may free the server. */
+struct server_events {
+	/* The headers are complete, the body has not been read. Return 0 to read it, or a status to
+	 * refuse with (404, 405, 503): the server answers and closes if there is a body. *answer is
+	 * preset. May be NULL. */
+	unsigned (*head_arrived)(
+		void *owner, const struct exchange *exchange, struct answer *answer);
+	/* The request is whole. Call server_answer() now, or server_hold() and answer later. */
+	void (*request_arrived)(void *owner, struct exchange *exchange);
+	/* Only after server_hold(): the peer went away, was answered 503 at answer_ms, or the
+	 * server is being freed. The exchange is gone when this returns. A peer that has only ended
+	 * its own side still waits for its answer. */
+	void (*exchange_gone)(void *owner, void *tag);
+};
+
+/* NULL with a sentence in problem. events and options are copied, strings in them too. */
+struct server *server_new(struct loop *loop, const struct server_options *options,
+	const struct server_events *events, void *owner, char *problem, size_t problem_size);
+void server_free(struct server *server);
+
+/* "127.0.0.1:43211": where it really listens; also after server_drain(). */
+const char *server_address(const struct server *server);
+
+/* Read certificate and key again; old connections keep what they have. On failure nothing changes.
+ */
+bool server_reload_tls(struct server *server, char *problem, size_t problem_size);
+
+/* Stop accepting (an inherited socket stays open in the service manager), answer what is in flight
+ * with "Connection: close", close idle connections; drained runs once when none is left, and may
+ * free the server. */
+void server_drain(struct server *server, loop_fired *drained, void *owner);
+
+struct text server_method(const struct exchange *exchange);
+struct text server_path(const struct exchange *exchange);
+struct text server_field(const struct exchange *exchange, struct text name, size_t *ret_count);
+struct text server_body(const struct exchange *exchange);
+int64_t server_arrived_us(const struct exchange *exchange);     /* wall time it was whole */
+const char *server_request_id(const struct exchange *exchange); /* for the log and for errors */
+
+/* Keep the exchange for a later answer; tag comes back with exchange_gone. */
+void server_hold(struct exchange *exchange, void *tag);
+
+/* The exchange is gone when this returns. Never calls back. */
+void server_answer(struct exchange *exchange, const struct answer *answer);

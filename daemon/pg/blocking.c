@@ -1,0 +1,181 @@
+#include "pg/blocking.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <libpq-fe.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+
+enum { WORDS_MAX = 64, PARAMS_MAX = 9, NUMBER_MAX = 16 };
+
+struct blocking {
+	PGconn *conn;
+	PGresult *result; /* of the last call; NULL before the first */
+	char problem[BLOCKING_PROBLEM_MAX];
+	char sqlstate[BLOCKING_SQLSTATE_MAX];
+	size_t line;
+};
+
+/* What stands on the first line, without the space at its end. */
+static void set_problem(char problem[BLOCKING_PROBLEM_MAX], const char *message)
+{
+	size_t len = strcspn(message, "\n");
+
+	while (len > 0 && isspace((unsigned char)message[len - 1])) {
+		len--;
+	}
+	snprintf(problem, BLOCKING_PROBLEM_MAX, "%.*s", (int)len, message);
+}
+
+static bool is_left_out(const PQconninfoOption *option, bool as_invoker)
+{
+	return !option->val || option->val[0] == '\0' ||
+	       (as_invoker && (strcmp(option->keyword, "user") == 0 ||
+				      strcmp(option->keyword, "password") == 0));
+}
+
+static PGconn *open_connection(const PQconninfoOption *options, bool as_invoker)
+{
+	char connect_timeout[NUMBER_MAX];
+	const char *keywords[WORDS_MAX + 1] = { "connect_timeout", "fallback_application_name",
+		"client_encoding" };
+	const char *values[WORDS_MAX + 1] = { connect_timeout, "orderd", "UTF8" };
+	size_t count = 3;
+
+	snprintf(connect_timeout, sizeof(connect_timeout), "%d", BLOCKING_CONNECT_S);
+	for (; options->keyword; options++) {
+		if (!is_left_out(options, as_invoker)) {
+			assert(count < WORDS_MAX);
+			keywords[count] = options->keyword;
+			values[count++] = options->val;
+		}
+	}
+	return PQconnectdbParams(keywords, values, 0);
+}
+
+/* NULL: it is fit for use. */
+static const char *connection_fault(const PGconn *conn)
+{
+	if (PQstatus(conn) != CONNECTION_OK) {
+		return PQerrorMessage(conn);
+	}
+	if (PQserverVersion(conn) < BLOCKING_SERVER_MIN) {
+		return "the server is older than PostgreSQL 14";
+	}
+	return NULL;
+}
+
+struct blocking *blocking_new(
+	const char *conninfo, bool as_invoker, char problem[BLOCKING_PROBLEM_MAX])
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+
+	if (!options) { /* libpq's own sentence repeats what may be a password */
+		set_problem(
+			problem, "conninfo cannot be read: it is keyword=value pairs, or a URI");
+		return NULL;
+	}
+	PGconn *conn = open_connection(options, as_invoker);
+	const char *fault = connection_fault(conn);
+
+	PQconninfoFree(options);
+	if (fault) {
+		set_problem(problem, fault);
+		PQfinish(conn);
+		return NULL;
+	}
+	struct blocking *session = memory_new(sizeof(*session));
+
+	session->conn = conn;
+	return session;
+}
+
+void blocking_free(struct blocking *session)
+{
+	if (!session) {
+		return;
+	}
+	PQclear(session->result);
+	PQfinish(session->conn);
+	free(session);
+}
+
+/* position counts characters from 1. */
+static size_t line_at(const char *sql, const char *position)
+{
+	uint64_t left;
+	size_t line = 1;
+
+	if (!position || !text_to_u64(text_of(position), &left)) {
+		return 0;
+	}
+	for (; *sql != '\0' && left > 1; sql++) {
+		line += *sql == '\n';
+		left -= ((unsigned char)sql[1] & 0xc0U) != 0x80U;
+	}
+	return line;
+}
+
+/* Takes result. */
+static bool judge(struct blocking *session, PGresult *result, const char *sql)
+{
+	ExecStatusType status = PQresultStatus(result);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	PQclear(session->result);
+	session->result = result;
+	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+		return true;
+	}
+	set_problem(session->problem, message ? message : PQerrorMessage(session->conn));
+	snprintf(session->sqlstate, sizeof(session->sqlstate), "%s", sqlstate ? sqlstate : "");
+	session->line = line_at(sql, PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION));
+	return false;
+}
+
+bool blocking_run(struct blocking *session, const char *sql)
+{
+	return judge(session, PQexec(session->conn, sql), sql);
+}
+
+bool blocking_ask(
+	struct blocking *session, const char *sql, const char *const *values, size_t count)
+{
+	assert(count <= PARAMS_MAX);
+	return judge(session,
+		PQexecParams(session->conn, sql, (int)count, NULL, values, NULL, NULL, 0), sql);
+}
+
+size_t blocking_rows(const struct blocking *session)
+{
+	return (size_t)PQntuples(session->result);
+}
+
+const char *blocking_cell(const struct blocking *session, size_t row, size_t column)
+{
+	assert(row < blocking_rows(session) && column <= INT_MAX);
+	return PQgetisnull(session->result, (int)row, (int)column)
+		       ? NULL
+		       : PQgetvalue(session->result, (int)row, (int)column);
+}
+
+const char *blocking_problem(const struct blocking *session)
+{
+	return session->problem;
+}
+
+const char *blocking_sqlstate(const struct blocking *session)
+{
+	return session->sqlstate;
+}
+
+size_t blocking_line(const struct blocking *session)
+{
+	return session->line;
+}

@@ -1,0 +1,101 @@
+/* store.h - one connection to PostgreSQL: non-blocking, pipelined, with a deadline for everything.
+ *
+ * Connects by itself, and again when the connection is lost: one host and address of conninfo after
+ * the other (hosts.h), back-off with jitter between two rounds, and a host that says nothing for
+ * STORE_CONNECT_MS is left for the next one. A server is used only when it is no standby, has fsync
+ * on, and its schema torque is the one this program was made for; each of these can mend itself, so
+ * that it is asked again. Every session sets: synchronous_commit=on, lock_timeout,
+ * statement_timeout, idle_in_transaction_session_timeout, search_path='', jit=off.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "io/loop.h"
+
+enum {
+	STORE_CONNECT_MS = 500, /* of silence */
+	STORE_CONNECT_TOTAL_MS = 5000,
+	STORE_BACKOFF_MIN_MS = 50,
+	STORE_BACKOFF_MAX_MS = 500, /* from the start of one round to the next */
+	STORE_RUN_MS = 2000,        /* a transaction longer than this costs the connection */
+	STORE_CALLS_MAX = 4,
+	STORE_STATEMENTS_MAX = 16,
+	STORE_PARAMS_MAX = 16,
+	STORE_COLUMNS_MAX = 16,
+	STORE_SQLSTATE_MAX = 6,
+	STORE_PROBLEM_MAX = 512,
+};
+
+struct store; /* heap */
+
+/* One function call of a transaction. Parameters are in PostgreSQL's binary format (see array.h)
+ * or, with len and a type the server infers, in text format. */
+struct store_param {
+	const char *bytes; /* NULL = SQL null */
+	size_t len;
+	bool binary;
+};
+
+struct store_call {
+	const char *statement; /* static; prepared once for each connection */
+	size_t param_count;
+	struct store_param params[STORE_PARAMS_MAX]; /* borrowed until store_run() returns */
+};
+
+enum store_end {
+	STORE_COMMITTED, /* the transaction has committed, durably as configured */
+	STORE_REFUSED,   /* rolled back, for the reason in sqlstate */
+	STORE_UNSURE,    /* the connection or the standby's word was lost: it may have happened */
+};
+
+struct store_result {
+	enum store_end end;
+	char sqlstate[STORE_SQLSTATE_MAX];
+	struct text message; /* server's primary message, which may quote data with class 22 or 23;
+				never a DETAIL, which does so more often, nor what was raised
+				inside a function, of which only the code is told */
+	struct text value; /* STORE_COMMITTED: first column of the first row of the LAST call, text
+			      format; borrowed during the callback */
+	/* STORE_COMMITTED: that row; ptr NULL = SQL null. 0: no row. */
+	size_t column_count;
+	struct text columns[STORE_COLUMNS_MAX];
+};
+
+/* Exactly once for each store_run() that returned true, from the loop, never from inside it. */
+typedef void store_done(void *tag, const struct store_result *result);
+
+struct store_options {
+	const char *conninfo;
+	const char *application_name; /* "orderd receive 1/2"; one in conninfo wins */
+	bool allow_unsafe_fsync;      /* else a server with fsync=off is refused */
+	const char *setup; /* a select of more set_config() for each session; NULL = none */
+};
+
+struct store_events {
+	void (*connected)(void *owner); /* checked, prepared, idle: store_run() may be called */
+	void (*disconnected)(
+		void *owner); /* after the running transaction's done, if there was one */
+	/* store_problem() has another reason than before; only while there is no connection. May
+	 * be NULL. */
+	void (*connect_failed)(void *owner);
+};
+
+/* Never fails for the database's sake: it starts to connect and keeps trying. Strings are copied.
+ * events is static; none of them runs from inside a function of this header. */
+struct store *store_new(struct loop *loop, const struct store_options *options,
+	const struct store_events *events, void *owner);
+/* Also from inside a callback. The done of a running transaction runs no more. */
+void store_free(struct store *store);
+
+bool store_ready(const struct store *store); /* connected and idle */
+/* Why it is not connected; "" when it is. For /readyz and the log. */
+const char *store_problem(const struct store *store);
+
+/* Run the calls, at most STORE_CALLS_MAX, as one transaction (one pipeline sync group). Parameters
+ * are copied. False when not store_ready(). May be called from inside done. */
+bool store_run(struct store *store, const struct store_call *calls, size_t count, store_done *done,
+	void *tag);

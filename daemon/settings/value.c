@@ -1,0 +1,438 @@
+#include "settings/value.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+	QUOTED_MAX = 80, /* bytes of a value that a sentence quotes */
+	PORT_MAX = 65535,
+	HEADER_NAME_MAX = 64,
+	CREDENTIAL_NAME_MAX = 255,
+	BOUND_MAX = 32, /* "1048576KiB" */
+};
+
+struct unit {
+	const char *name;
+	int64_t scale;
+};
+
+/* From the largest to the smallest, so that a bound is said in the largest that fits. */
+static const struct unit duration_units[] = {
+	{ "d", 86400000 },
+	{ "h", 3600000 },
+	{ "min", 60000 },
+	{ "s", 1000 },
+	{ "ms", 1 },
+};
+static const struct unit size_units[] = {
+	{ "MiB", 1048576 },
+	{ "KiB", 1024 },
+	{ "B", 1 },
+};
+
+#define UNITS(table) (table), sizeof(table) / sizeof((table)[0])
+
+/* Digits and a unit, nothing between them. */
+static bool parse_quantity(
+	struct text value, const struct unit *units, size_t count, int64_t *ret_number)
+{
+	size_t digits = 0;
+	uint64_t amount;
+
+	while (digits < value.len && value.ptr[digits] >= '0' && value.ptr[digits] <= '9') {
+		digits++;
+	}
+	if (!text_to_u64((struct text){ value.ptr, digits }, &amount)) {
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct text unit = { value.ptr + digits, value.len - digits };
+
+		if (text_equal(unit, text_of(units[i].name))) {
+			return !__builtin_mul_overflow(amount, units[i].scale, ret_number);
+		}
+	}
+	return false;
+}
+
+static bool parse_count(struct text value, int64_t *ret_number)
+{
+	uint64_t count;
+
+	if (!text_to_u64(value, &count) || count > INT64_MAX) {
+		return false;
+	}
+	*ret_number = (int64_t)count;
+	return true;
+}
+
+static bool parse_choice(const struct value_rule *rule, struct text value, int64_t *ret_number)
+{
+	for (int64_t i = 0; rule->words[i]; i++) {
+		if (text_equal(value, text_of(rule->words[i]))) {
+			*ret_number = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_yes_no(struct text value, int64_t *ret_number)
+{
+	*ret_number = text_equal(value, TEXT("yes")) ? 1 : 0;
+	return *ret_number == 1 || text_equal(value, TEXT("no"));
+}
+
+bool value_address(struct text address, char host[VALUE_HOST_MAX], unsigned *ret_port)
+{
+	const char *colon = memrchr(address.ptr, ':', address.len);
+	unsigned char binary[sizeof(struct in6_addr)];
+	uint64_t port;
+
+	if (!colon) {
+		return false;
+	}
+	struct text name = { address.ptr, (size_t)(colon - address.ptr) };
+	struct text digits = { colon + 1, address.len - name.len - 1 };
+	bool bracketed = name.len > 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']';
+
+	if (bracketed) {
+		name = (struct text){ name.ptr + 1, name.len - 2 };
+	}
+	if (name.len >= VALUE_HOST_MAX || digits.len > 5 || !text_to_u64(digits, &port) ||
+		port > PORT_MAX) {
+		return false;
+	}
+	memcpy(host, name.ptr, name.len);
+	host[name.len] = '\0';
+	*ret_port = (unsigned)port;
+	return inet_pton(bracketed ? AF_INET6 : AF_INET, host, binary) == 1;
+}
+
+bool value_is_loopback(const char *host)
+{
+	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
+static bool all_of(struct text value, const char *punctuation)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		char c = value.ptr[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+		if (!letter && (c < '0' || c > '9') && (c == '\0' || !strchr(punctuation, c))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* A name within the credentials directory: never a way out of it. */
+static bool is_credential(struct text value)
+{
+	struct text name = text_without_prefix(value, TEXT("credential:"));
+
+	return name.len < value.len && name.len > 0 && name.len <= CREDENTIAL_NAME_MAX &&
+	       name.ptr[0] != '.' && all_of(name, "._-");
+}
+
+static bool is_absolute(struct text value)
+{
+	return value.len > 1 && value.ptr[0] == '/';
+}
+
+static bool is_secret(struct text value)
+{
+	struct text path = text_without_prefix(value, TEXT("file:"));
+
+	return is_credential(value) || (path.len < value.len && is_absolute(path));
+}
+
+static bool is_url(struct text value)
+{
+	struct text rest = text_without_prefix(value, TEXT("https://"));
+
+	if (rest.len == value.len) {
+		rest = text_without_prefix(value, TEXT("http://"));
+	}
+	return rest.len < value.len && rest.len > 0 && rest.ptr[0] != '/' &&
+	       all_of(rest, "/._~-:[]%?&=+,;!$'()*");
+}
+
+/* True when a key=value word or a part of a URI of libpq gives a password. */
+static bool has_password(struct text conninfo)
+{
+	static const char *const words[] = { "password", "sslpassword" };
+	struct text rest = text_without_prefix(conninfo, TEXT("postgresql://"));
+
+	if (rest.len == conninfo.len) {
+		rest = text_without_prefix(conninfo, TEXT("postgres://"));
+	}
+	if (rest.len < conninfo.len) {
+		const char *at = memchr(rest.ptr, '@', rest.len);
+
+		if (at && memchr(rest.ptr, ':', (size_t)(at - rest.ptr))) {
+			return true;
+		}
+	}
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct text word = text_of(words[i]);
+
+		for (size_t at = 0; at + word.len < conninfo.len; at++) {
+			struct text here = { conninfo.ptr + at, conninfo.len - at };
+			struct text after = { here.ptr + word.len, here.len - word.len };
+			bool starts = at == 0 || strchr(" \t'?&", here.ptr[-1]);
+
+			if (starts && text_has_prefix(here, word) &&
+				text_has_prefix(text_trim(after), TEXT("="))) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool in_bounds(const struct value_rule *rule, int64_t number)
+{
+	return number >= rule->min && number <= rule->max;
+}
+
+static bool fits(const struct value_rule *rule, struct text value, int64_t *ret_number)
+{
+	char host[VALUE_HOST_MAX];
+	unsigned port;
+
+	switch (rule->type) {
+	case VALUE_TEXT:
+		return in_bounds(rule, (int64_t)value.len);
+	case VALUE_CHOICE:
+		return parse_choice(rule, value, ret_number);
+	case VALUE_YES_NO:
+		return parse_yes_no(value, ret_number);
+	case VALUE_COUNT:
+		return parse_count(value, ret_number) && in_bounds(rule, *ret_number);
+	case VALUE_DURATION:
+		return parse_quantity(value, UNITS(duration_units), ret_number) &&
+		       in_bounds(rule, *ret_number);
+	case VALUE_SIZE:
+		return parse_quantity(value, UNITS(size_units), ret_number) &&
+		       in_bounds(rule, *ret_number);
+	case VALUE_ADDRESS:
+		return value_address(value, host, &port);
+	case VALUE_FILE:
+		return is_absolute(value) || is_credential(value);
+	case VALUE_SECRET:
+		return is_secret(value);
+	case VALUE_PATH:
+		return value.len > 0 && value.len <= (size_t)rule->max && value.ptr[0] == '/' &&
+		       all_of(value, "/._~-:@!$&'()*+,;=");
+	case VALUE_URL:
+		return is_url(value);
+	case VALUE_HEADER:
+		return value.len > 0 && value.len <= HEADER_NAME_MAX && all_of(value, "-_");
+	case VALUE_CONNINFO:
+		return !has_password(value);
+	}
+	return false;
+}
+
+static void say_bound(const struct unit *units, size_t count, int64_t number, char out[BOUND_MAX])
+{
+	for (size_t i = 0; i < count; i++) {
+		if (number >= units[i].scale && number % units[i].scale == 0) {
+			snprintf(out, BOUND_MAX, "%" PRId64 "%s", number / units[i].scale,
+				units[i].name);
+			return;
+		}
+	}
+	snprintf(out, BOUND_MAX, "0%s", units[count - 1].name);
+}
+
+static void say_range(const struct value_rule *rule, const char *what, const struct unit *units,
+	size_t count, char out[VALUE_EXPECTED_MAX])
+{
+	char min[BOUND_MAX], max[BOUND_MAX];
+
+	say_bound(units, count, rule->min, min);
+	say_bound(units, count, rule->max, max);
+	snprintf(out, VALUE_EXPECTED_MAX, "%s from %s to %s", what, min, max);
+}
+
+static void say_words(const struct value_rule *rule, char out[VALUE_EXPECTED_MAX])
+{
+	size_t used = 0;
+
+	for (size_t i = 0; rule->words[i]; i++) {
+		const char *between = i == 0 ? "" : rule->words[i + 1] ? ", " : " or ";
+		int len = snprintf(
+			out + used, VALUE_EXPECTED_MAX - used, "%s%s", between, rule->words[i]);
+
+		used += (size_t)len; /* the words of a table of ours: they fit */
+	}
+}
+
+void value_expected(const struct value_rule *rule, char out[VALUE_EXPECTED_MAX])
+{
+	const char *expected = "";
+
+	switch (rule->type) {
+	case VALUE_CHOICE:
+		say_words(rule, out);
+		return;
+	case VALUE_COUNT:
+		snprintf(out, VALUE_EXPECTED_MAX, "a number from %" PRId64 " to %" PRId64,
+			rule->min, rule->max);
+		return;
+	case VALUE_DURATION:
+		say_range(rule, "a duration", UNITS(duration_units), out);
+		return;
+	case VALUE_SIZE:
+		say_range(rule, "a size", UNITS(size_units), out);
+		return;
+	case VALUE_TEXT:
+		snprintf(out, VALUE_EXPECTED_MAX, "a text of at most %" PRId64 " bytes", rule->max);
+		return;
+	case VALUE_YES_NO:
+		expected = "yes or no";
+		break;
+	case VALUE_ADDRESS:
+		expected = "a numeric address and a port, as 127.0.0.1:8480 or [::1]:8480";
+		break;
+	case VALUE_FILE:
+		expected = "/an/absolute/path or credential:NAME";
+		break;
+	case VALUE_SECRET:
+		expected = "credential:NAME or file:/an/absolute/path";
+		break;
+	case VALUE_PATH:
+		expected = "the path of a URL, from its first / on, without ? # % and spaces";
+		break;
+	case VALUE_URL:
+		expected = "a URL, as https://shop.example/webhooks/torque";
+		break;
+	case VALUE_HEADER:
+		expected = "the name of an HTTP header, as X-Torque-Signature";
+		break;
+	case VALUE_CONNINFO:
+		expected = "a connection string of libpq without a password";
+		break;
+	}
+	snprintf(out, VALUE_EXPECTED_MAX, "%s", expected);
+}
+
+/* What a person probably meant, when the form of the value tells. */
+static const char *hint(const struct value_rule *rule, struct text value)
+{
+	char first = value.ptr[0];
+
+	if (first == '"' || first == '\'') {
+		return "; values stand without quotes";
+	}
+	if (memmem(value.ptr, value.len, " #", 2) || memmem(value.ptr, value.len, " ;", 2)) {
+		return "; a comment needs a line of its own";
+	}
+	if ((rule->type == VALUE_DURATION || rule->type == VALUE_SIZE) && all_of(value, "") &&
+		value.ptr[value.len - 1] >= '0' && value.ptr[value.len - 1] <= '9') {
+		return rule->type == VALUE_DURATION ? "; it needs a unit: ms, s, min, h or d"
+						    : "; it needs a unit: B, KiB or MiB";
+	}
+	if (rule->type == VALUE_ADDRESS && text_has_prefix(value, TEXT("localhost:"))) {
+		return "; names are not looked up";
+	}
+	return "";
+}
+
+/* How many bytes the character at the start of bytes has; 0: not UTF-8 (RFC 3629). */
+static size_t utf8_bytes(const unsigned char *bytes, size_t len)
+{
+	static const struct {
+		unsigned char first, last, second_min, second_max;
+		size_t len;
+	} forms[] = {
+		{ 0x00, 0x7f, 0, 0, 1 },
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (bytes[0] < forms[i].first || bytes[0] > forms[i].last) {
+			continue;
+		}
+		if (len < forms[i].len ||
+			(forms[i].len > 1 && (bytes[1] < forms[i].second_min ||
+						     bytes[1] > forms[i].second_max))) {
+			return 0;
+		}
+		for (size_t j = 2; j < forms[i].len; j++) {
+			if ((bytes[j] & 0xc0) != 0x80) {
+				return 0;
+			}
+		}
+		return forms[i].len;
+	}
+	return 0;
+}
+
+const char *value_bad_bytes(struct text value)
+{
+	for (size_t i = 0; i < value.len;) {
+		const unsigned char *here = (const unsigned char *)value.ptr + i;
+		size_t bytes = utf8_bytes(here, value.len - i);
+
+		if (bytes == 0) {
+			return "is not UTF-8; write it in UTF-8";
+		}
+		if ((*here < 0x20 && *here != '\t') || *here == 0x7f) {
+			return "holds a control character; take it out";
+		}
+		i += bytes;
+	}
+	return NULL;
+}
+
+bool value_parse(const struct value_rule *rule, struct text value, int64_t *ret_number,
+	char problem[VALUE_PROBLEM_MAX])
+{
+	char expected[VALUE_EXPECTED_MAX];
+	int64_t number = 0;
+
+	if (value.len == 0 && rule->optional) {
+		*ret_number = 0;
+		return true;
+	}
+	value_expected(rule, expected);
+	if (value_bad_bytes(value)) {
+		snprintf(problem, VALUE_PROBLEM_MAX, "%s", value_bad_bytes(value));
+	} else if (value.len == 0) {
+		snprintf(problem, VALUE_PROBLEM_MAX, "is empty; it should be %s", expected);
+	} else if (value.len > VALUE_TEXT_MAX) {
+		snprintf(problem, VALUE_PROBLEM_MAX, "is %zu bytes long; it should be %s",
+			value.len, expected);
+	} else if (fits(rule, value, &number)) {
+		*ret_number = number;
+		return true;
+	} else if (rule->type == VALUE_SECRET) {
+		snprintf(problem, VALUE_PROBLEM_MAX,
+			"does not name a secret; put the secret into a file that only its owner "
+			"can read, and write %s here",
+			expected);
+	} else if (rule->type == VALUE_CONNINFO) {
+		snprintf(problem, VALUE_PROBLEM_MAX,
+			"holds a password; use peer authentication, or passfile=/path to a file of "
+			"passwords");
+	} else {
+		struct text quoted = text_cut_utf8(value, QUOTED_MAX);
+
+		snprintf(problem, VALUE_PROBLEM_MAX, "is \"%.*s\"%s; it should be %s",
+			(int)quoted.len, quoted.ptr, hint(rule, value), expected);
+	}
+	return false;
+}
