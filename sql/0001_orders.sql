@@ -3,7 +3,7 @@
 -- torque is the product: what people query and the few functions they may call.
 -- torque_internal is the machine room: nobody but the functions of torque goes there.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create schema torque;
 comment on schema torque is

@@ -3,7 +3,7 @@
 -- What a walk has found out stands here and nowhere else: a poller that dies at any page is
 -- continued by the next one.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- Jobs that somebody asked for.
 

@@ -1,7 +1,7 @@
 -- What the poller learns from the command line, and one more alarm. Runs once, as torque_owner, and
 -- is never edited after release.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- It takes an order_id, too: see budget.sql.
 drop function if exists torque.claim_call(text, text, timestamptz);

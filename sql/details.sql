@@ -3,7 +3,7 @@
 -- Through jsonb, for it is read once: exact in its numbers, and as to everything else only the text
 -- in order_events is what was sent.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- Nothing here raises over a value: what cannot be used is null.
 
@@ -156,7 +156,7 @@ returns timestamptz
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     part constant text[] := regexp_match(

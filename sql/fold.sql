@@ -1,6 +1,6 @@
 -- The one rule by which facts add up to an order. Replaced whole by every migrate.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- The value each field was last given. The order of the facts is the caller's.
 create function torque_internal.overlay(
@@ -11,7 +11,7 @@ returns torque_internal.details
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return row(
@@ -94,7 +94,7 @@ returns torque_internal.fold_state
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     place constant integer := array_position(state.reached, fact.status);
@@ -121,7 +121,7 @@ returns torque_internal.fold_state
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     place constant integer := array_position(state.reached, fact.status);
@@ -153,7 +153,7 @@ returns torque_internal.fold_state
 language plpgsql
 stable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     asks boolean := fact.asks;
@@ -338,7 +338,7 @@ comment on function torque_internal.write_items(text, torque_internal.item[]) is
 create function torque_internal.refold(of_order text)
 returns torque_internal.refolded
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     was torque.orders;

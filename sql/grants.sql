@@ -3,7 +3,7 @@
 -- torque_owner owns all and does not log in. The others have what is granted here and nothing more;
 -- PUBLIC has nothing. A role of one's own gets its rights by membership.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 revoke all
     on schema torque, torque_internal

@@ -4,13 +4,13 @@
 -- common fact takes the short way of newest.sql; what is late, repeated, odd or not alone of its
 -- order in the batch is kept, and its order is folded anew.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- A hint for those who listen; fifty of the longest ids fit into a message.
 create function torque_internal.tell(changed text[])
 returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pg_notify('torque_orders', string_agg(c.order_id, ',' order by c.n))
@@ -37,7 +37,7 @@ create function torque_internal.quarantine(
 )
 returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into torque.quarantine as q (body_key, reason, received_at, deliveries, body)
@@ -69,7 +69,7 @@ create or replace function torque.ingest_unusable(
 returns void
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform torque_internal.quarantine($1, $2, $3, $4);
@@ -364,7 +364,7 @@ create or replace function torque.ingest(
 returns text[]
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan
@@ -415,7 +415,7 @@ create or replace function torque.ingest_polled(
 returns text[]
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan
@@ -477,7 +477,7 @@ create or replace function torque.ingest_each(
 returns text[]
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     outcomes text[] := '{}';
@@ -515,7 +515,7 @@ create or replace function torque.schema_state(
 language sql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select
         max(left(m.name, 4)::integer) filter (where m.name ~ '^[0-9]{4}_'),

@@ -4,7 +4,7 @@
 -- order is one step of the fold, and a statement can take it for a whole batch of orders. It must
 -- end in the rows that refold() makes.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- Facts that are the newest of their orders, or their first, and alone of their orders in the
 -- batch. outcomes: null for the others, of which nothing was kept. The tests are (select true ..)

@@ -2,7 +2,7 @@
 -- migrates; the rest runs as torque_owner. Needs the right to create roles only where one is
 -- missing, and never a superuser.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 do $$
 declare

@@ -1,7 +1,7 @@
 -- What the rules' tables mean to the rest. Replaced whole by every migrate, before the other named
 -- files.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- The machine room is emptied of everything but its tables, and furnished anew by the files that
 -- follow. Nothing outside may depend on what is in it.
@@ -79,7 +79,7 @@ create function torque_internal.rules_changed()
 returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform torque_internal.compile_rules();
@@ -139,7 +139,7 @@ returns text
 language plpgsql
 stable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return coalesce(
@@ -166,7 +166,7 @@ returns text
 language plpgsql
 stable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if status_now is null then

@@ -1,6 +1,6 @@
 -- For the people who query. Replaced whole by every migrate.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create or replace view torque.unknown_statuses as
     select

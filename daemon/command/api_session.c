@@ -23,7 +23,7 @@ enum {
 	"select call_id, wait_ms from torque.claim_call('operator', $1::text, $2::text, "          \
 	"$3::timestamptz)"
 
-static const char settings[] = "select set_config('search_path', '', false),"
+static const char settings[] = "select set_config('search_path', 'pg_catalog, pg_temp', false),"
 			       " set_config('timezone', 'UTC', false),"
 			       " set_config('statement_timeout', '30s', false)";
 

@@ -17,7 +17,7 @@ static const char settings[] =
 	" set_config('idle_in_transaction_session_timeout', '5s', false),"
 	" set_config('default_transaction_isolation', 'read committed', false),"
 	" set_config('client_min_messages', 'warning', false),"
-	" set_config('search_path', '', false),"
+	" set_config('search_path', 'pg_catalog, pg_temp', false),"
 	" set_config('timezone', 'UTC', false),"
 	" set_config('jit', 'off', false)";
 static const char server_state[] =

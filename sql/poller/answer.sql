@@ -1,6 +1,6 @@
 -- What becomes of the answers. Replaced whole by every migrate.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- By how much the API's clock is ahead of ours, no more than its Date header proves; a Date that is
 -- minutes off proves nothing.
@@ -87,7 +87,7 @@ create or replace function torque.reconcile_page(
 returns text
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $$
@@ -175,7 +175,7 @@ create or replace function torque.reconcile_failed(
 returns text
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $$
@@ -278,7 +278,7 @@ create or replace function torque.reconcile_lookup(
 returns text
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $$

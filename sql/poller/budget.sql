@@ -4,7 +4,7 @@
 -- is taken before a call and free again 60 s after its end, so whichever 60 s the API looks at, it
 -- never finds more than orderd.requests_per_minute calls in them. A restart forgets nothing.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- The daemon sets orderd.* when it connects; what it does not set is as the configuration's
 -- defaults are.
@@ -199,7 +199,7 @@ create or replace function torque.claim_call(
 )
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     at constant timestamptz := coalesce($4, clock_timestamp());
@@ -304,7 +304,7 @@ create or replace function torque.api_access_changed()
 returns void
 language sql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     update torque_internal.poller
     set stopped_until = null
@@ -325,7 +325,7 @@ create or replace function torque.call_ended(
 returns void
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform torque_internal.end_call(

@@ -2,7 +2,7 @@
 --
 -- By the rows that came, by the orders that are known, or by what the neighbourhood lets expect.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create function torque_internal.add_part(
     w torque.reconcile_window,

@@ -1,7 +1,7 @@
 -- The rows of a list become facts, and what no webhook had told is noted. Replaced whole by every
 -- migrate.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- For facts of a poll that failed together: each in a subtransaction. refused: for what is not its
 -- data's fault, as by a trigger of the merchant's. When several are, and no other is taken, it is

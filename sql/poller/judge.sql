@@ -3,7 +3,7 @@
 -- A window that has more than a page of orders is divided; one that cannot be divided is read page
 -- by page, each page sharing rows with the one before.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create function torque_internal.judge_paged(
     w torque.reconcile_window,

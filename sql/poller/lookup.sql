@@ -1,7 +1,7 @@
 -- Which orders are to be looked up one by one, and what a lookup settles. Replaced whole by every
 -- migrate.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create function torque_internal.rank_of(priority text)
 returns integer

@@ -1,6 +1,6 @@
 -- How this API lists, learnt from its answers. Replaced whole by every migrate.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 -- Whole days may begin half a day earlier or later elsewhere.
 create function torque_internal.is_out_of_span(

@@ -4,7 +4,7 @@
 -- reconcile_page(), reconcile_lookup() or reconcile_failed() takes the answer, in one transaction
 -- with everything that follows from it.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create function torque_internal.next_window(p torque_internal.poller, at timestamptz)
 returns torque.reconcile_window
@@ -125,7 +125,7 @@ create or replace function torque.reconcile_next(
 )
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $$

@@ -5,7 +5,7 @@
 -- under whoever counts by them. A window is asked for some seconds wider than it is, whatever the
 -- API takes "after" to mean.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create function torque_internal.page_size(p torque_internal.poller)
 returns integer

@@ -1,6 +1,6 @@
 -- Which sweeps and lookups are due, without anybody asking. Replaced whole by every migrate.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create function torque_internal.open_root(
     kind text,

@@ -1,6 +1,6 @@
 -- Who may do what with the poller. To be run after grants.sql, or to become a part of it.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 grant execute
     on function

@@ -1,12 +1,12 @@
 -- What people ask the poller for. Replaced whole by every migrate.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create or replace function torque.resync(order_id text)
 returns void
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if torque_internal.is_order_id($1) is not true then
@@ -25,7 +25,7 @@ create or replace function torque.link_made(answer json)
 returns void
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into torque_internal.checkout_session as s (session_id, expires_at)
@@ -61,7 +61,7 @@ create or replace function torque.backfill_start(
 returns bigint
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     at constant timestamptz := coalesce($4, clock_timestamp());
@@ -101,7 +101,7 @@ create or replace function torque.backfill_resume(job_id bigint)
 returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update torque.backfill as b
@@ -135,7 +135,7 @@ create or replace function torque.backfill_cancel(
 returns boolean
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update torque.backfill as b

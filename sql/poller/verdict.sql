@@ -3,7 +3,7 @@
 -- A window is verified by an answer that holds as many different orders as it says there are, and
 -- all that are known. What contradicts itself three times is called incomplete, never complete.
 
-set search_path = '';
+set search_path = pg_catalog, pg_temp;
 
 create function torque_internal.finish_root(of_root bigint, at timestamptz)
 returns void
