@@ -15,26 +15,21 @@ comment on schema torque_internal is
 
 -- What was installed.
 
+-- The SQL files this database has, one row a file.
 create table torque_internal.migration (
+    -- File name. A numbered file runs once; a named one is replaced on every migrate.
     name text not null,
+    -- SHA-256 of the file as it was run.
     sha256 bytea not null,
+    -- When it was run, last.
     applied_at timestamptz not null default now(),
+    -- The version of orderd that brought it.
     version text not null,
     constraint migration_pkey
         primary key (name),
     constraint migration_sha256_check
         check (octet_length(sha256) = 32)
 );
-comment on table torque_internal.migration is
-    'The SQL files this database has, one row a file.';
-comment on column torque_internal.migration.name is
-    'File name. A numbered file runs once; a named one is replaced on every migrate.';
-comment on column torque_internal.migration.sha256 is
-    'SHA-256 of the file as it was run.';
-comment on column torque_internal.migration.applied_at is
-    'When it was run, last.';
-comment on column torque_internal.migration.version is
-    'The version of orderd that brought it.';
 
 -- The rules, as data. A merchant may edit these four tables; orderd never overwrites an edit, as
 -- their rows are only ever inserted, here and by later numbered files.
@@ -185,36 +180,28 @@ values
     ('order.refunded', 'refunded', false, 'The money went back. Documented nowhere, yet sent.'),
     ('payment.failed', null, true, 'A payment did not go through; the order may still be paid.');
 
+-- The rules in force, once more in the form in which they are looked up. One row.
 create table torque_internal.rules (
+    -- Keeps a second row out.
     only_row boolean not null default true,
+    -- Grows with every edit of the rules; a row of orders made under another version is folded anew
+    -- before it takes the next fact.
     version integer not null,
+    -- The fold that the version counts from, as fold.sql numbers it.
     fold integer not null,
+    -- Status by word, aliases included.
     words jsonb not null,
+    -- is_final by status.
     finals jsonb not null,
+    -- status and asks_lookup by the name of an event.
     events jsonb not null,
+    -- Class by status from which, and to which.
     moves jsonb not null,
     constraint rules_pkey
         primary key (only_row),
     constraint rules_only_row_check
         check (only_row)
 );
-comment on table torque_internal.rules is
-    'The rules in force, once more in the form in which they are looked up. One row.';
-comment on column torque_internal.rules.only_row is
-    'Keeps a second row out.';
-comment on column torque_internal.rules.version is
-    'Grows with every edit of the rules; a row of orders made under another version is folded anew'
-    ' before it takes the next fact.';
-comment on column torque_internal.rules.fold is
-    'The fold that the version counts from, as fold.sql numbers it.';
-comment on column torque_internal.rules.words is
-    'Status by word, aliases included.';
-comment on column torque_internal.rules.finals is
-    'is_final by status.';
-comment on column torque_internal.rules.events is
-    'status and asks_lookup by the name of an event.';
-comment on column torque_internal.rules.moves is
-    'Class by status from which, and to which.';
 
 insert into torque_internal.rules (version, fold, words, finals, events, moves)
 values

@@ -155,9 +155,13 @@ create index reconcile_window_verified_idx
     on torque.reconcile_window (as_of)
     where verdict = 'verified';
 
+-- What the pages of a window that is being read page by page have shown so far.
 create table torque_internal.paged_order (
+    -- The window.
     window_id bigint not null,
+    -- An order that it listed.
     order_id text not null,
+    -- It was made within the window itself.
     is_inside boolean not null,
     constraint paged_order_pkey
         primary key (window_id, order_id),
@@ -166,14 +170,6 @@ create table torque_internal.paged_order (
         references torque.reconcile_window (window_id)
         on delete cascade
 );
-comment on table torque_internal.paged_order is
-    'What the pages of a window that is being read page by page have shown so far.';
-comment on column torque_internal.paged_order.window_id is
-    'The window.';
-comment on column torque_internal.paged_order.order_id is
-    'An order that it listed.';
-comment on column torque_internal.paged_order.is_inside is
-    'It was made within the window itself.';
 
 -- What polling found that no webhook had told.
 
@@ -281,29 +277,54 @@ comment on column torque.reconcile_alarm.cleared_at is
 
 -- The machine room.
 
+-- The poller's standing with the API, and what is learnt of its manners, which is forgotten after a
+-- day. One row.
 create table torque_internal.poller (
+    -- Keeps a second row out.
     only_row boolean not null default true,
+    -- When the very first call was planned.
     polls_since timestamptz,
+    -- When old book-keeping was last thrown away.
     tidied_at timestamptz,
+    -- When it was last looked for work that nobody asks for.
     planned_at timestamptz,
+    -- Facts of transactions before this one have been looked at for orders to verify.
     followed_xid xid8,
+    -- How many webhooks an hour have come of late.
     webhooks_per_hour double precision,
+    -- Up to where the tail was last swept.
     sweeps_known_to timestamptz,
+    -- By how much the API's clock is ahead of ours, at least; negative: behind.
     clock_offset interval not null default '0',
+    -- Calls a minute left to us by the last 429, and one more each minute since; null: all of them.
     allowance integer,
+    -- When the last 429 came.
     limited_at timestamptz,
+    -- The API said to wait till then; everybody does.
     blocked_until timestamptz,
+    -- Till then what is left of the API's limit is the merchant's own; operators may use it.
     floor_until timestamptz,
+    -- Calls that failed since the last that did not.
     failures integer not null default 0,
+    -- After failures nobody but an operator calls before then.
     backing_off_until timestamptz,
+    -- How often the API has refused the key since it last took it.
     refusals integer not null default 0,
+    -- The API refuses the key: one careful try then, nothing before. Null: it takes it.
     stopped_until timestamptz,
+    -- How lists come: newest, oldest first, or in none; null: not learnt.
     sort_order text,
+    -- When it was seen that filters by date mean whole days; null: they do not.
     coarse_dates_at timestamptz,
+    -- When it was seen that filters by date are ignored; null: they are not.
     dates_ignored_at timestamptz,
+    -- When it was seen that every offset brings the same page; null: it does not.
     offset_ignored_at timestamptz,
+    -- When it was seen that the filter by status is ignored; null: it is not.
     status_ignored_at timestamptz,
+    -- The most rows on a page, when that is fewer than we ask for.
     page_cap integer,
+    -- When that was seen.
     page_cap_at timestamptz,
     constraint poller_pkey
         primary key (only_row),
@@ -312,72 +333,36 @@ create table torque_internal.poller (
     constraint poller_sort_order_check
         check (sort_order in ('newest', 'oldest', 'none'))
 );
-comment on table torque_internal.poller is
-    'The poller''s standing with the API, and what is learnt of its manners, which is forgotten'
-    ' after a day. One row.';
-comment on column torque_internal.poller.only_row is
-    'Keeps a second row out.';
-comment on column torque_internal.poller.polls_since is
-    'When the very first call was planned.';
-comment on column torque_internal.poller.tidied_at is
-    'When old book-keeping was last thrown away.';
-comment on column torque_internal.poller.planned_at is
-    'When it was last looked for work that nobody asks for.';
-comment on column torque_internal.poller.followed_xid is
-    'Facts of transactions before this one have been looked at for orders to verify.';
-comment on column torque_internal.poller.webhooks_per_hour is
-    'How many webhooks an hour have come of late.';
-comment on column torque_internal.poller.sweeps_known_to is
-    'Up to where the tail was last swept.';
-comment on column torque_internal.poller.clock_offset is
-    'By how much the API''s clock is ahead of ours, at least; negative: behind.';
-comment on column torque_internal.poller.allowance is
-    'Calls a minute left to us by the last 429, and one more each minute since; null: all of'
-    ' them.';
-comment on column torque_internal.poller.limited_at is
-    'When the last 429 came.';
-comment on column torque_internal.poller.blocked_until is
-    'The API said to wait till then; everybody does.';
-comment on column torque_internal.poller.floor_until is
-    'Till then what is left of the API''s limit is the merchant''s own; operators may use it.';
-comment on column torque_internal.poller.failures is
-    'Calls that failed since the last that did not.';
-comment on column torque_internal.poller.backing_off_until is
-    'After failures nobody but an operator calls before then.';
-comment on column torque_internal.poller.refusals is
-    'How often the API has refused the key since it last took it.';
-comment on column torque_internal.poller.stopped_until is
-    'The API refuses the key: one careful try then, nothing before. Null: it takes it.';
-comment on column torque_internal.poller.sort_order is
-    'How lists come: newest, oldest first, or in none; null: not learnt.';
-comment on column torque_internal.poller.coarse_dates_at is
-    'When it was seen that filters by date mean whole days; null: they do not.';
-comment on column torque_internal.poller.dates_ignored_at is
-    'When it was seen that filters by date are ignored; null: they are not.';
-comment on column torque_internal.poller.offset_ignored_at is
-    'When it was seen that every offset brings the same page; null: it does not.';
-comment on column torque_internal.poller.status_ignored_at is
-    'When it was seen that the filter by status is ignored; null: it is not.';
-comment on column torque_internal.poller.page_cap is
-    'The most rows on a page, when that is fewer than we ask for.';
-comment on column torque_internal.poller.page_cap_at is
-    'When that was seen.';
 
 insert into torque_internal.poller default values;
 
+-- Calls to the API of the last day. Its budget is counted from these rows.
 create table torque_internal.api_call (
+    -- Number of the call.
     call_id bigint generated always as identity,
+    -- On whose account.
     priority text not null,
+    -- list, lookup, or the verb of the command line.
     purpose text not null,
+    -- When its place in the budget was taken; the request goes out after that.
     claimed_at timestamptz not null,
+    -- When it was over. Null: under way, or its process died.
     answered_at timestamptz,
+    -- What became of it, in a word.
     outcome text,
+    -- The status of the answer; null: none came.
     http_status integer,
+    -- The window it asked for.
     window_id bigint,
+    -- The order it looked up.
     order_id text,
+    -- The limit it asked with.
     page_limit integer,
+    -- The offset it asked with.
     page_offset bigint,
+    -- The span of createdAt it asked for.
     asked_from timestamptz,
+    -- The span of createdAt it asked for.
     asked_to timestamptz,
     constraint api_call_pkey
         primary key (call_id),
@@ -386,108 +371,61 @@ create table torque_internal.api_call (
             'operator', 'verify', 'tail', 'open', 'silence', 'details', 'audit', 'backfill'
         ))
 );
-comment on table torque_internal.api_call is
-    'Calls to the API of the last day. Its budget is counted from these rows.';
-comment on column torque_internal.api_call.call_id is
-    'Number of the call.';
-comment on column torque_internal.api_call.priority is
-    'On whose account.';
-comment on column torque_internal.api_call.purpose is
-    'list, lookup, or the verb of the command line.';
-comment on column torque_internal.api_call.claimed_at is
-    'When its place in the budget was taken; the request goes out after that.';
-comment on column torque_internal.api_call.answered_at is
-    'When it was over. Null: under way, or its process died.';
-comment on column torque_internal.api_call.outcome is
-    'What became of it, in a word.';
-comment on column torque_internal.api_call.http_status is
-    'The status of the answer; null: none came.';
-comment on column torque_internal.api_call.window_id is
-    'The window it asked for.';
-comment on column torque_internal.api_call.order_id is
-    'The order it looked up.';
-comment on column torque_internal.api_call.page_limit is
-    'The limit it asked with.';
-comment on column torque_internal.api_call.page_offset is
-    'The offset it asked with.';
-comment on column torque_internal.api_call.asked_from is
-    'The span of createdAt it asked for.';
-comment on column torque_internal.api_call.asked_to is
-    'The span of createdAt it asked for.';
 create index api_call_claimed_at_idx
     on torque_internal.api_call (claimed_at);
 
+-- Orders to be looked up one by one.
 create table torque_internal.lookup (
+    -- The order.
     order_id text not null,
+    -- On whose account.
     priority text not null,
+    -- When.
     due_at timestamptz not null,
+    -- Since when; only an answer asked for later will do.
     wanted_at timestamptz not null,
+    -- How many lookups did not settle it.
     tries integer not null default 0,
+    -- When the API first did not know the order.
     not_found_at timestamptz,
     constraint lookup_pkey
         primary key (order_id),
     constraint lookup_priority_check
         check (priority in ('operator', 'verify', 'silence', 'details', 'backfill'))
 );
-comment on table torque_internal.lookup is
-    'Orders to be looked up one by one.';
-comment on column torque_internal.lookup.order_id is
-    'The order.';
-comment on column torque_internal.lookup.priority is
-    'On whose account.';
-comment on column torque_internal.lookup.due_at is
-    'When.';
-comment on column torque_internal.lookup.wanted_at is
-    'Since when; only an answer asked for later will do.';
-comment on column torque_internal.lookup.tries is
-    'How many lookups did not settle it.';
-comment on column torque_internal.lookup.not_found_at is
-    'When the API first did not know the order.';
 create index lookup_due_at_idx
     on torque_internal.lookup (priority, due_at);
 
+-- Orders known to exist that a list which should have them did not show.
 create table torque_internal.unlisted (
+    -- The order.
     order_id text not null,
+    -- When that was first seen.
     absent_since timestamptz not null,
+    -- When a lookup, asked for later, told how the order stands: lists are believed without it from
+    -- then on.
     explained_at timestamptz,
     constraint unlisted_pkey
         primary key (order_id)
 );
-comment on table torque_internal.unlisted is
-    'Orders known to exist that a list which should have them did not show.';
-comment on column torque_internal.unlisted.order_id is
-    'The order.';
-comment on column torque_internal.unlisted.absent_since is
-    'When that was first seen.';
-comment on column torque_internal.unlisted.explained_at is
-    'When a lookup, asked for later, told how the order stands: lists are believed without it from'
-    ' then on.';
 
+-- When each kind of sweep ran last, and when it is due again.
 create table torque_internal.sweep (
+    -- tail, open, audit_near, audit_far, or silence: the search for open orders to be looked up.
     kind text not null,
+    -- The status that is asked for; empty: all.
     status text not null,
+    -- When it last began.
     started_at timestamptz not null,
+    -- When it is due again.
     next_at timestamptz not null,
+    -- How many calls it last took.
     pages integer not null default 0,
     constraint sweep_pkey
         primary key (kind, status)
 );
-comment on table torque_internal.sweep is
-    'When each kind of sweep ran last, and when it is due again.';
-comment on column torque_internal.sweep.kind is
-    'tail, open, audit_near, audit_far, or silence: the search for open orders to be looked up.';
-comment on column torque_internal.sweep.status is
-    'The status that is asked for; empty: all.';
-comment on column torque_internal.sweep.started_at is
-    'When it last began.';
-comment on column torque_internal.sweep.next_at is
-    'When it is due again.';
-comment on column torque_internal.sweep.pages is
-    'How many calls it last took.';
 
 comment on sequence torque.backfill_job_id_seq is
     'Numbers the jobs.';
 comment on sequence torque.reconcile_window_window_id_seq is
     'Numbers the windows.';
-comment on sequence torque_internal.api_call_call_id_seq is
-    'Numbers the calls.';

@@ -6,19 +6,15 @@ set search_path = pg_catalog, pg_temp;
 -- It takes an order_id, too: see budget.sql.
 drop function if exists torque.claim_call(text, text, timestamptz);
 
+-- Checkout sessions that orderd link began: an order still open is looked up when its own is over.
 create table torque_internal.checkout_session (
+    -- The session, as the API calls it.
     session_id text not null,
+    -- When it is over; a week later it is forgotten here.
     expires_at timestamptz not null,
     constraint checkout_session_pkey
         primary key (session_id)
 );
-comment on table torque_internal.checkout_session is
-    'Checkout sessions that orderd link began: an order still open is looked up when its own is'
-    ' over.';
-comment on column torque_internal.checkout_session.session_id is
-    'The session, as the API calls it.';
-comment on column torque_internal.checkout_session.expires_at is
-    'When it is over; a week later it is forgotten here.';
 
 alter table torque.reconcile_alarm
     drop constraint reconcile_alarm_alarm_check;

@@ -7,6 +7,7 @@ set search_path = pg_catalog, pg_temp;
 
 -- Nothing here raises over a value: what cannot be used is null.
 
+-- Names in an order, as webhooks and the API write it.
 create type torque_internal.json_order as (
     "businessId" text,
     "sessionId" text,
@@ -21,9 +22,8 @@ create type torque_internal.json_order as (
     amount jsonb,
     currency text
 );
-comment on type torque_internal.json_order is
-    'Names in an order, as webhooks and the API write it.';
 
+-- Names in customerData.
 create type torque_internal.json_customer as (
     email text,
     "firstName" text,
@@ -31,9 +31,8 @@ create type torque_internal.json_customer as (
     phone text,
     address jsonb
 );
-comment on type torque_internal.json_customer is
-    'Names in customerData.';
 
+-- Names in a cart.
 create type torque_internal.json_cart as (
     items jsonb,
     "itemCount" jsonb,
@@ -41,18 +40,16 @@ create type torque_internal.json_cart as (
     total jsonb,
     currency text
 );
-comment on type torque_internal.json_cart is
-    'Names in a cart.';
 
+-- Names in a payment.
 create type torque_internal.json_payment as (
     method text,
     "transactionId" text,
     amount jsonb,
     status text
 );
-comment on type torque_internal.json_payment is
-    'Names in a payment.';
 
+-- Names in a line of a cart.
 create type torque_internal.json_item as (
     "productId" text,
     variant text,
@@ -61,9 +58,8 @@ create type torque_internal.json_item as (
     total jsonb,
     metadata jsonb
 );
-comment on type torque_internal.json_item is
-    'Names in a line of a cart.';
 
+-- A line of a cart.
 create type torque_internal.item as (
     product_id text,
     variant text,
@@ -72,19 +68,18 @@ create type torque_internal.item as (
     total numeric,
     metadata jsonb
 );
-comment on type torque_internal.item is
-    'A line of a cart.';
 
+-- All lines of a cart, a hash of the text they came in, and the sum of their quantities. fault: why
+-- the fact is refused.
 create type torque_internal.items as (
     lines torque_internal.item[],
     hash bigint,
     pieces bigint,
     fault text
 );
-comment on type torque_internal.items is
-    'All lines of a cart, a hash of the text they came in, and the sum of their quantities. fault:'
-    ' why the fact is refused.';
 
+-- What a payload tells of an order beside its status; null: nothing that can be used. fault: why
+-- the fact is refused.
 create type torque_internal.details as (
     business_id text,
     session_id text,
@@ -109,10 +104,8 @@ create type torque_internal.details as (
     payment_status text,
     fault text
 );
-comment on type torque_internal.details is
-    'What a payload tells of an order beside its status; null: nothing that can be used. fault: why'
-    ' the fact is refused.';
 
+-- What an order may be called: it is a key here and a part of an address elsewhere.
 create function torque_internal.is_order_id(word text)
 returns boolean
 language sql
@@ -121,8 +114,6 @@ parallel safe
 as $$
     select length(word) between 1 and 128 and word !~ '[^A-Za-z0-9_.:-]'
 $$;
-comment on function torque_internal.is_order_id(text) is
-    'What an order may be called: it is a key here and a part of an address elsewhere.';
 
 -- At most 20 digits before the point and 18 behind it, an exponent worked out.
 create function torque_internal.money(number text)
@@ -146,8 +137,6 @@ as $$
             end
     end
 $$;
-comment on function torque_internal.money(text) is
-    'A JSON number as an amount, every digit kept; null when it is negative, absurd or no number.';
 
 -- The grammar of RFC 3339, the years 2000 to 2100 in UTC, a fraction cut to microseconds. The
 -- second 60 exists at the end of a month only.
@@ -198,8 +187,6 @@ begin
     return utc at time zone 'UTC';
 end
 $$;
-comment on function torque_internal.stamp_rare(text) is
-    'stamp() for the forms that are seldom met.';
 
 -- The common forms, in UTC and with microseconds at most, are looked at with arithmetic: a regular
 -- expression that knows its places costs as much as all other fields of a payload.
@@ -236,8 +223,6 @@ begin
     return torque_internal.stamp_rare(word);
 end
 $$;
-comment on function torque_internal.stamp(text) is
-    'A time as the provider writes it; null when it is none.';
 
 -- A field that should be text: any scalar will do, an object or an array is not usable.
 create function torque_internal.plain(value text, doc jsonb, name text)
@@ -250,9 +235,8 @@ as $$
         when jsonb_typeof(doc -> name) not in ('object', 'array') then value
     end
 $$;
-comment on function torque_internal.plain(text, jsonb, text) is
-    'A text, or null for an object or an array in its place.';
 
+-- A customer whose fields are texts.
 create function torque_internal.plain_customer(
     customer torque_internal.json_customer,
     doc jsonb
@@ -270,9 +254,8 @@ as $$
         customer.address
     )::torque_internal.json_customer
 $$;
-comment on function torque_internal.plain_customer(torque_internal.json_customer, jsonb) is
-    'A customer whose fields are texts.';
 
+-- Three to five capitals.
 create function torque_internal.is_currency(word text)
 returns boolean
 language sql
@@ -281,9 +264,8 @@ parallel safe
 as $$
     select word !~ '[^A-Z]' and length(word) between 3 and 5
 $$;
-comment on function torque_internal.is_currency(text) is
-    'Three to five capitals.';
 
+-- An amount; null when it is none.
 create function torque_internal.amount(raw jsonb)
 returns numeric
 language plpgsql
@@ -304,8 +286,6 @@ begin
     return null;
 end
 $$;
-comment on function torque_internal.amount(jsonb) is
-    'An amount; null when it is none.';
 
 -- For the amounts that amount() refuses, so that only those are looked at twice.
 create function torque_internal.text_amount(raw jsonb)
@@ -320,8 +300,6 @@ begin
     );
 end
 $$;
-comment on function torque_internal.text_amount(jsonb) is
-    'An amount that stands in a string; null when it does not.';
 
 -- A field that is there and is no number is a fault, null included.
 create function torque_internal.amount_fault(doc jsonb, name text)
@@ -337,9 +315,8 @@ begin
     end;
 end
 $$;
-comment on function torque_internal.amount_fault(jsonb, text) is
-    'Why an amount is refused; null when it is absent or well.';
 
+-- Of two faults one that no setting forgives.
 create function torque_internal.worse(fault text, other text)
 returns text
 language sql
@@ -351,9 +328,8 @@ as $$
         else fault
     end
 $$;
-comment on function torque_internal.worse(text, text) is
-    'Of two faults one that no setting forgives.';
 
+-- A number of pieces up to a thousand million; null when it is none.
 create function torque_internal.quantity(raw jsonb, least_allowed integer)
 returns bigint
 language plpgsql
@@ -372,8 +348,6 @@ begin
     return null;
 end
 $$;
-comment on function torque_internal.quantity(jsonb, integer) is
-    'A number of pieces up to a thousand million; null when it is none.';
 
 -- The lines of a cart, or null when they are not usable.
 create function torque_internal.items(raw jsonb)
@@ -422,8 +396,6 @@ begin
     return row(lines, hashtextextended(raw::text, 0), pieces, fault);
 end
 $$;
-comment on function torque_internal.items(jsonb) is
-    'The lines of a cart.';
 
 -- Everything a payload tells beside the status, and what is wrong with its money. The names are
 -- those of the first form; the second form's own ones stand in where those are absent. made_at:
@@ -568,5 +540,3 @@ begin
     );
 end
 $$;
-comment on function torque_internal.details(json, boolean, timestamptz) is
-    'What a payload tells of an order beside its status.';

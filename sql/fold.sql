@@ -40,18 +40,16 @@ begin
     )::torque_internal.details;
 end
 $$;
-comment on function torque_internal.overlay(torque_internal.details, torque_internal.details) is
-    'What is known of an order after one more payload.';
 
+-- What several payloads tell of an order, the last one first.
 create aggregate torque_internal.overlaid(torque_internal.details) (
     sfunc = torque_internal.overlay,
     stype = torque_internal.details
 );
-comment on aggregate torque_internal.overlaid(torque_internal.details) is
-    'What several payloads tell of an order, the last one first.';
 
 -- The rule.
 
+-- A fact as the rule sees it. status or unknown_word or neither; asks: for a reason of its own.
 create type torque_internal.fold_fact as (
     event_key bytea,
     source text,
@@ -62,17 +60,15 @@ create type torque_internal.fold_fact as (
     ask_time timestamptz,
     asks boolean
 );
-comment on type torque_internal.fold_fact is
-    'A fact as the rule sees it. status or unknown_word or neither; asks: for a reason of its own.';
 
+-- The newest answer of the API that names a status: the authority on all before it.
 create type torque_internal.fold_base as (
     event_key bytea,
     status text,
     as_of timestamptz
 );
-comment on type torque_internal.fold_base is
-    'The newest answer of the API that names a status: the authority on all before it.';
 
+-- The course of an order so far. reached, reached_at: the statuses it was in, and since when.
 create type torque_internal.fold_state as (
     status text,
     raw_status text,
@@ -82,8 +78,6 @@ create type torque_internal.fold_state as (
     moved_keys bytea[],
     held_keys bytea[]
 );
-comment on type torque_internal.fold_state is
-    'The course of an order so far. reached, reached_at: the statuses it was in, and since when.';
 
 -- A fact that says nothing new of the course, yet dates a status: the earliest word counts.
 create function torque_internal.dated(
@@ -108,11 +102,8 @@ begin
     return state;
 end
 $$;
-comment on function torque_internal.dated(
-    torque_internal.fold_state, torque_internal.fold_fact
-) is
-    'The state after a fact that only dates a status.';
 
+-- The state after a fact that moves the order.
 create function torque_internal.moved(
     state torque_internal.fold_state,
     fact torque_internal.fold_fact
@@ -137,10 +128,6 @@ begin
     return state;
 end
 $$;
-comment on function torque_internal.moved(
-    torque_internal.fold_state, torque_internal.fold_fact
-) is
-    'The state after a fact that moves the order.';
 
 -- One step of the fold. Facts come in the order (as_of, rank, key). What is not newer than the
 -- base moves nothing. From nothing every move is allowed.
@@ -195,20 +182,13 @@ begin
     return state;
 end
 $$;
-comment on function torque_internal.step(
-    torque_internal.fold_state, torque_internal.fold_fact, torque_internal.fold_base
-) is
-    'The state of an order after one more fact.';
 
+-- The course of an order, from its facts in the order (as_of, rank, key).
 create aggregate torque_internal.fold(torque_internal.fold_fact, torque_internal.fold_base) (
     sfunc = torque_internal.step,
     stype = torque_internal.fold_state,
     initcond = '(,,{},{},,{},{})'
 );
-comment on aggregate torque_internal.fold(
-    torque_internal.fold_fact, torque_internal.fold_base
-) is
-    'The course of an order, from its facts in the order (as_of, rank, key).';
 
 -- The facts of an order as the rules of today read them; ignored ones are not among them.
 create function torque_internal.facts_of(of_order text)
@@ -279,9 +259,8 @@ as $$
     left join torque.order_status s
         on s.status = f.status
 $$;
-comment on function torque_internal.facts_of(text) is
-    'The facts of an order, read anew.';
 
+-- What a new fold of an order came to.
 create type torque_internal.refolded as (
     is_new boolean,
     has_changed boolean,
@@ -291,8 +270,6 @@ create type torque_internal.refolded as (
     moved_keys bytea[],
     held_keys bytea[]
 );
-comment on type torque_internal.refolded is
-    'What a new fold of an order came to.';
 
 -- The lines of an order, where they are not those already there.
 create function torque_internal.write_items(of_order text, items torque_internal.item[])
@@ -331,8 +308,6 @@ begin
     return cardinality(items);
 end
 $$;
-comment on function torque_internal.write_items(text, torque_internal.item[]) is
-    'Makes the lines of an order those of this cart; how many there are.';
 
 -- The row of an order, from nothing but its facts. The caller has locked the order.
 create function torque_internal.refold(of_order text)
@@ -500,8 +475,6 @@ begin
     return result;
 end
 $$;
-comment on function torque_internal.refold(text) is
-    'Makes the row of an order, and its lines, from its facts.';
 
 -- The number is raised when the code above comes to other rows; older rows are then stale.
 update torque_internal.rules

@@ -26,9 +26,8 @@ begin
     group by c.n / 50;
 end
 $$;
-comment on function torque_internal.tell(text[]) is
-    'Notifies torque_orders of the orders that changed: ids, separated by commas.';
 
+-- Keeps bodies that cannot be used, and counts those already kept.
 create function torque_internal.quarantine(
     body_keys bytea[],
     reasons text[],
@@ -57,8 +56,6 @@ begin
         deliveries = q.deliveries + excluded.deliveries;
 end
 $$;
-comment on function torque_internal.quarantine(bytea[], text[], timestamptz[], bytea[]) is
-    'Keeps bodies that cannot be used, and counts those already kept.';
 
 create or replace function torque.ingest_unusable(
     body_key bytea[],
@@ -180,10 +177,6 @@ begin
     is_stale := outcome is null;
 end
 $$;
-comment on function torque_internal.keep(
-    text, text, bytea, text, text, text, timestamptz, timestamptz, json
-) is
-    'Keeps a fact, counts it when it is known already, or puts it into quarantine.';
 
 -- What a new fold of its order made of a fact just kept.
 create function torque_internal.judge(
@@ -240,8 +233,6 @@ begin
     return verdict;
 end
 $$;
-comment on function torque_internal.judge(text, bytea, torque_internal.refolded) is
-    'The outcome of a fact that its order was folded anew for.';
 
 -- Serialises the writers of orders, which may have no row yet, for the rest of the transaction.
 -- Their rows are locked in a later statement, under its fresh snapshot. Nobody ever waits, so that
@@ -262,8 +253,6 @@ begin
     return busy;
 end
 $$;
-comment on function torque_internal.busy_orders(text[]) is
-    'Locks orders until the end of the transaction; those that another session has.';
 
 -- The general way, for facts of every source that have no outcome yet: keeps them one by one, then
 -- folds their orders, once each.
@@ -314,10 +303,6 @@ begin
     end loop;
 end
 $$;
-comment on function torque_internal.ingest_by_fold(
-    text[], text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[], text[]
-) is
-    'Keeps facts and folds their orders anew.';
 
 -- For facts that take the general way at once: locks the rows, and says busy for each fact whose
 -- order another session has, by either lock.
@@ -348,8 +333,6 @@ begin
     );
 end
 $$;
-comment on function torque_internal.busy_outcomes(text[], text[]) is
-    'Locks rows of orders until the end of the transaction; busy for what cannot be had.';
 
 create or replace function torque.ingest(
     order_id text[],

@@ -270,10 +270,6 @@ begin
         on x.n = f.n;
 end
 $$;
-comment on function torque_internal.ingest_newest(
-    text[], text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
-) is
-    'Takes in the webhooks that are the newest facts of their orders, and leaves the others.';
 
 -- The same, one fact after the other, for a batch of a few: for those the one large statement above
 -- takes longer to set up than to run.
@@ -510,7 +506,3 @@ begin
     end loop;
 end
 $$;
-comment on function torque_internal.ingest_few(
-    text[], text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
-) is
-    'What ingest_newest() does, for a few facts.';

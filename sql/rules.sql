@@ -72,9 +72,8 @@ begin
         );
 end
 $$;
-comment on function torque_internal.compile_rules() is
-    'Reads the tables of rules anew.';
 
+-- The rules are in force with the transaction that edits them.
 create function torque_internal.rules_changed()
 returns trigger
 language plpgsql
@@ -86,8 +85,6 @@ begin
     return null;
 end
 $$;
-comment on function torque_internal.rules_changed() is
-    'The rules are in force with the transaction that edits them.';
 
 create trigger rules_changed
     after insert or update or delete or truncate
@@ -130,8 +127,6 @@ as $$
             occurred_at
     end
 $$;
-comment on function torque_internal.as_of(text, timestamptz, timestamptz) is
-    'The instant a fact speaks of.';
 
 -- The status that a word names, by itself or as an alias; null: a word we do not know.
 create function torque_internal.status_of(word text)
@@ -156,8 +151,6 @@ begin
     );
 end
 $$;
-comment on function torque_internal.status_of(text) is
-    'The status that a word names; null when it is unknown.';
 
 -- What a newer claim does to an order. From nothing every move is allowed, and a move that no
 -- row names is an anomaly.
@@ -185,8 +178,6 @@ begin
     );
 end
 $$;
-comment on function torque_internal.move_class(text, text) is
-    'The class of a move: documented, skipped, plausible, anomaly, or same.';
 
 do $$
 begin

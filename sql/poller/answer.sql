@@ -26,8 +26,6 @@ as $$
             server_date + interval '1 second' - asked as most_offset
     ) as o
 $$;
-comment on function torque_internal.clock_offset(timestamptz, timestamptz, timestamptz) is
-    'The least that the API''s clock differs from ours.';
 
 -- The call that an answer belongs to, ended; null when it is not one that is waited for.
 create function torque_internal.take_call(
@@ -57,11 +55,8 @@ begin
     return c;
 end
 $$;
-comment on function torque_internal.take_call(
-    bigint, timestamptz, integer, integer, timestamptz, integer
-) is
-    'Ends a call of the poller and tells which it was.';
 
+-- Notes what became of a call.
 create function torque_internal.log_call(of_call bigint, word text)
 returns text
 language sql
@@ -72,8 +67,6 @@ as $$
     where call_id = of_call
     returning word
 $$;
-comment on function torque_internal.log_call(bigint, text) is
-    'Notes what became of a call.';
 
 create or replace function torque.reconcile_page(
     call_id bigint,

@@ -26,9 +26,8 @@ as $$
         end
     )
 $$;
-comment on function torque_internal.setting(text) is
-    'A setting of the poller; durations in seconds.';
 
+-- A duration of the poller's settings.
 create function torque_internal.seconds(name text)
 returns interval
 language sql
@@ -36,9 +35,8 @@ stable
 as $$
     select torque_internal.setting(name) * interval '1 second'
 $$;
-comment on function torque_internal.seconds(text) is
-    'A duration of the poller''s settings.';
 
+-- Raises an alarm, or counts it once more.
 create function torque_internal.raise_alarm(
     what text,
     about text,
@@ -60,9 +58,8 @@ begin
         cleared_at = null;
 end
 $$;
-comment on function torque_internal.raise_alarm(text, text, text, timestamptz) is
-    'Raises an alarm, or counts it once more.';
 
+-- Says that what an alarm was about is over.
 create function torque_internal.clear_alarm(what text, about text, at timestamptz)
 returns void
 language plpgsql
@@ -75,8 +72,6 @@ begin
         and a.cleared_at is null;
 end
 $$;
-comment on function torque_internal.clear_alarm(text, text, timestamptz) is
-    'Says that what an alarm was about is over.';
 
 -- Also the lock under which calls are planned, claimed and ended: one transaction at a time.
 -- Whoever takes a page in has it for some tenths of a second, more than the lock_timeout of
@@ -96,8 +91,6 @@ begin
     return p;
 end
 $$;
-comment on function torque_internal.lock_poller() is
-    'Locks the poller''s state for this transaction, and tells it.';
 
 -- After a 429 half of the calls a minute that were allowed, and one more each minute since.
 create function torque_internal.allowance(p torque_internal.poller, at timestamptz)
@@ -110,8 +103,6 @@ as $$
         p.allowance + floor(extract(epoch from at - p.limited_at) / 60)::integer
     ))
 $$;
-comment on function torque_internal.allowance(torque_internal.poller, timestamptz) is
-    'How many calls any 60 s may hold at present.';
 
 -- A call without an end is counted as if it ended with the longest time a call may take.
 create function torque_internal.free_again(claimed_at timestamptz, answered_at timestamptz)
@@ -121,8 +112,6 @@ stable
 as $$
     select coalesce(answered_at, claimed_at + interval '30 seconds') + interval '60 seconds'
 $$;
-comment on function torque_internal.free_again(timestamptz, timestamptz) is
-    'When the place of a call in the budget is free again.';
 
 -- The audit and backfills leave half of the budget to the rest.
 create function torque_internal.call_possible_at(
@@ -171,11 +160,8 @@ begin
     return possible_at;
 end
 $$;
-comment on function torque_internal.call_possible_at(
-    torque_internal.poller, text, timestamptz
-) is
-    'When a call of this priority may be made, as far as is known now.';
 
+-- How long that is, up to an hour.
 create function torque_internal.milliseconds(until timestamptz, at timestamptz)
 returns bigint
 language sql
@@ -186,8 +172,6 @@ as $$
         ceil(extract(epoch from until - at) * 1000)
     ))::bigint
 $$;
-comment on function torque_internal.milliseconds(timestamptz, timestamptz) is
-    'How long that is, up to an hour.';
 
 create or replace function torque.claim_call(
     priority text,
@@ -295,10 +279,6 @@ begin
         stopped_until = p.stopped_until;
 end
 $$;
-comment on function torque_internal.end_call(
-    bigint, timestamptz, integer, integer, timestamptz, integer
-) is
-    'Ends a call, and learns from the head of its answer how patient the API is.';
 
 create or replace function torque.api_access_changed()
 returns void

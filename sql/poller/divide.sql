@@ -4,6 +4,7 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- Opens a part of a window.
 create function torque_internal.add_part(
     w torque.reconcile_window,
     since timestamptz,
@@ -21,11 +22,8 @@ as $$
         w.root_id, w.window_id, w.kind, w.job_id, w.status, since, until, w.opened_at, $4
     where since < until
 $$;
-comment on function torque_internal.add_part(
-    torque.reconcile_window, timestamptz, timestamptz, bigint
-) is
-    'Opens a part of a window.';
 
+-- The window can be divided, as far as the API tells shorter ones apart.
 create function torque_internal.can_split(w torque.reconcile_window, p torque_internal.poller)
 returns boolean
 language sql
@@ -40,10 +38,6 @@ as $$
                     > w.created_from
         end
 $$;
-comment on function torque_internal.can_split(
-    torque.reconcile_window, torque_internal.poller
-) is
-    'The window can be divided, as far as the API tells shorter ones apart.';
 
 -- Many orders of a few moments: shorter windows would all have them, or their margins would.
 create function torque_internal.is_crowd(
@@ -67,10 +61,6 @@ as $$
             ) < 4
         )
 $$;
-comment on function torque_internal.is_crowd(
-    torque.reconcile_window, torque_internal.page, integer
-) is
-    'Reading page by page takes fewer calls than dividing on.';
 
 -- The place of a cut that was wished for; always one that makes both parts shorter.
 create function torque_internal.cut_at(
@@ -97,11 +87,8 @@ as $$
             w.created_from + (w.created_to - w.created_from) / 2
     end
 $$;
-comment on function torque_internal.cut_at(
-    torque.reconcile_window, torque_internal.poller, timestamptz
-) is
-    'Where to divide a window.';
 
+-- Divides a window that has more than a page of orders, where the rows that came say best.
 create function torque_internal.split(
     w torque.reconcile_window,
     p torque_internal.poller,
@@ -184,11 +171,6 @@ begin
     return 'split';
 end
 $$;
-comment on function torque_internal.split(
-    torque.reconcile_window, torque_internal.poller, torque_internal.page, timestamptz,
-    timestamptz
-) is
-    'Divides a window that has more than a page of orders, where the rows that came say best.';
 
 -- Before asking: what would not fit on a page is divided by what is known already, every part with
 -- nine tenths of a page. Of what is not known a part is cut off that has, judged by its
@@ -239,11 +221,8 @@ begin
     return true;
 end
 $$;
-comment on function torque_internal.divide_known(
-    torque.reconcile_window, torque_internal.poller
-) is
-    'Divides a window by the orders that are known in it; false when they fit on a page.';
 
+-- How long it takes until there are so many orders, in the known neighbourhood of an edge.
 create function torque_internal.span_of(
     orders bigint,
     edge timestamptz,
@@ -287,9 +266,8 @@ begin
     return case when (span > apart) is not true then span end;
 end
 $$;
-comment on function torque_internal.span_of(bigint, timestamptz, interval, boolean) is
-    'How long it takes until there are so many orders, in the known neighbourhood of an edge.';
 
+-- Cuts a page's worth off a window of which only a total is known.
 create function torque_internal.cut_off(
     w torque.reconcile_window,
     p torque_internal.poller
@@ -340,5 +318,3 @@ begin
     where t.window_id = w.window_id;
 end
 $$;
-comment on function torque_internal.cut_off(torque.reconcile_window, torque_internal.poller) is
-    'Cuts a page''s worth off a window of which only a total is known.';

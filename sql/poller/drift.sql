@@ -55,10 +55,6 @@ begin
     return outcomes;
 end
 $$;
-comment on function torque_internal.ingest_polled_each(
-    text, text[], timestamptz, timestamptz, json[]
-) is
-    'torque.ingest_polled(), fact by fact: what the database objects to costs the others nothing.';
 
 -- Facts of a poll go in as those of webhooks do. A receiver that has one of the orders is done with
 -- it in milliseconds; what is still taken after some tenths of a second is told to the caller,
@@ -117,10 +113,6 @@ begin
     return outcomes;
 end
 $$;
-comment on function torque_internal.ingest_patiently(
-    text, text[], timestamptz, timestamptz, json[]
-) is
-    'torque.ingest_polled() for one source and time, again for those that were busy.';
 
 -- The fields in which rows of a list differ from the orders here. A difference that a lookup has
 -- looked into and left is not told again; one in status, which may come and go, thrice. Planning it
@@ -238,9 +230,8 @@ begin
         );
 end
 $$;
-comment on function torque_internal.differences(torque_internal.listed_order[]) is
-    'Which rows of a list differ from the orders here, and in what.';
 
+-- Notes that polling has found what no webhook had told.
 create function torque_internal.note_drift(
     of_order text,
     field text,
@@ -280,11 +271,8 @@ begin
     on conflict do nothing;
 end
 $$;
-comment on function torque_internal.note_drift(
-    text, text, text, bigint, text, text, timestamptz, boolean
-) is
-    'Notes that polling has found what no webhook had told.';
 
+-- A row of a list that differs from the order here.
 create type torque_internal.difference as (
     order_id text,
     fields text[],
@@ -293,8 +281,6 @@ create type torque_internal.difference as (
     is_new boolean,
     doc json
 );
-comment on type torque_internal.difference is
-    'A row of a list that differs from the order here.';
 
 -- What still differs when the rows are in is looked up. Orders that were there before anybody
 -- polled are no webhook's omission.
@@ -384,10 +370,6 @@ begin
     );
 end
 $$;
-comment on function torque_internal.take_rows(
-    torque_internal.listed_order[], torque.reconcile_window, timestamptz, timestamptz
-) is
-    'Takes in the rows of a list that differ; tells how many orders another session still has.';
 
 -- A webhook that told the same within lookback was only slower than the poll.
 create function torque_internal.settle_drift(p torque_internal.poller, at timestamptz)
@@ -432,5 +414,3 @@ begin
     end if;
 end
 $$;
-comment on function torque_internal.settle_drift(torque_internal.poller, timestamptz) is
-    'Decides which findings of polls no webhook told, and whether webhooks come at all.';

@@ -5,6 +5,7 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- Judges a page of a window that is read page by page.
 create function torque_internal.judge_paged(
     w torque.reconcile_window,
     p torque_internal.poller,
@@ -85,12 +86,8 @@ begin
     return 'paged';
 end
 $$;
-comment on function torque_internal.judge_paged(
-    torque.reconcile_window, torque_internal.poller, torque_internal.page,
-    torque_internal.listed_order[], timestamptz, timestamptz
-) is
-    'Judges a page of a window that is read page by page.';
 
+-- What an answer proves about its window, in a word.
 create function torque_internal.judge_page(
     w torque.reconcile_window,
     p torque_internal.poller,
@@ -195,8 +192,3 @@ begin
     return torque_internal.judge_paged(w, p, seen, listed, as_of, at);
 end
 $$;
-comment on function torque_internal.judge_page(
-    torque.reconcile_window, torque_internal.poller, torque_internal.page,
-    torque_internal.api_call, torque_internal.listed_order[], timestamptz, timestamptz
-) is
-    'What an answer proves about its window, in a word.';

@@ -3,6 +3,7 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- Of two pieces of work the one with the lower rank comes first.
 create function torque_internal.rank_of(priority text)
 returns integer
 language sql
@@ -13,9 +14,8 @@ as $$
         priority
     )
 $$;
-comment on function torque_internal.rank_of(text) is
-    'Of two pieces of work the one with the lower rank comes first.';
 
+-- Puts an order among those to be looked up.
 create function torque_internal.want_lookup(
     of_order text,
     for_priority text,
@@ -44,9 +44,8 @@ begin
         wanted_at = excluded.wanted_at;
 end
 $$;
-comment on function torque_internal.want_lookup(text, text, timestamptz, timestamptz) is
-    'Puts an order among those to be looked up.';
 
+-- Orders that the API knows are not missing.
 create function torque_internal.found_again(ids text[], at timestamptz)
 returns void
 language plpgsql
@@ -63,8 +62,6 @@ begin
     end if;
 end
 $$;
-comment on function torque_internal.found_again(text[], timestamptz) is
-    'Orders that the API knows are not missing.';
 
 -- What an answer about one order settles.
 create function torque_internal.looked_up(
@@ -114,5 +111,3 @@ begin
     where l.order_id = of_order;
 end
 $$;
-comment on function torque_internal.looked_up(text, timestamptz, timestamptz) is
-    'Draws the conclusions from a good lookup.';

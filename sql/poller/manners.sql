@@ -24,10 +24,6 @@ as $$
         select case when is_coarse then interval '38 hours' else interval '1500 milliseconds' end
     ) as s(slack)
 $$;
-comment on function torque_internal.is_out_of_span(
-    torque_internal.page, torque_internal.api_call, boolean
-) is
-    'The answer has orders from outside the span that was asked for.';
 
 -- What an API does with filters and offsets is seen from what it sends: once may be a fault, twice
 -- is a habit, and believed for a day.
@@ -71,8 +67,3 @@ begin
     return true;
 end
 $$;
-comment on function torque_internal.learn_manners(
-    torque_internal.poller, torque.reconcile_window, torque_internal.page,
-    torque_internal.api_call, timestamptz
-) is
-    'Learns how the API lists; true when the sweep is better planned anew.';

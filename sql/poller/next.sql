@@ -6,6 +6,7 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- The window to ask for next, cut so that it should fit on a page.
 create function torque_internal.next_window(p torque_internal.poller, at timestamptz)
 returns torque.reconcile_window
 language plpgsql
@@ -78,9 +79,8 @@ begin
     end loop;
 end
 $$;
-comment on function torque_internal.next_window(torque_internal.poller, timestamptz) is
-    'The window to ask for next, cut so that it should fit on a page.';
 
+-- Whether this session is the one that polls; the first to ask is, for as long as it lasts.
 create function torque_internal.is_poller()
 returns boolean
 language plpgsql
@@ -96,9 +96,8 @@ begin
     return false;
 end
 $$;
-comment on function torque_internal.is_poller() is
-    'Whether this session is the one that polls; the first to ask is, for as long as it lasts.';
 
+-- A time as it is put into a request.
 create function torque_internal.wire_time(t timestamptz)
 returns text
 language sql
@@ -106,8 +105,6 @@ stable
 as $$
     select to_char(t at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;
-comment on function torque_internal.wire_time(timestamptz) is
-    'A time as it is put into a request.';
 
 create or replace function torque.reconcile_next(
     now timestamptz default clock_timestamp(),

@@ -7,6 +7,7 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- How many rows a page can have.
 create function torque_internal.page_size(p torque_internal.poller)
 returns integer
 language sql
@@ -14,8 +15,6 @@ stable
 as $$
     select least(torque_internal.setting('page_size'), p.page_cap)
 $$;
-comment on function torque_internal.page_size(torque_internal.poller) is
-    'How many rows a page can have.';
 
 -- From the first to the last microsecond of seconds, so that an API that looks at no more than
 -- seconds counts the same orders as one that looks closer. Whole days where the API rounds to them:
@@ -33,9 +32,8 @@ as $$
             date_trunc('day', w.created_from, 'UTC') - interval '12 hours'
     end
 $$;
-comment on function torque_internal.asked_from(torque.reconcile_window, torque_internal.poller) is
-    'startDate of the requests for a window.';
 
+-- endDate of the requests for a window.
 create function torque_internal.asked_to(w torque.reconcile_window, p torque_internal.poller)
 returns timestamptz
 language sql
@@ -50,9 +48,8 @@ as $$
             date_trunc('day', w.created_to, 'UTC') + interval '36 hours'
     end
 $$;
-comment on function torque_internal.asked_to(torque.reconcile_window, torque_internal.poller) is
-    'endDate of the requests for a window.';
 
+-- How many orders made in that time, in that status or any, are here.
 create function torque_internal.known_orders(
     of_status text,
     since timestamptz,
@@ -71,9 +68,8 @@ begin
     );
 end
 $$;
-comment on function torque_internal.known_orders(text, timestamptz, timestamptz) is
-    'How many orders made in that time, in that status or any, are here.';
 
+-- How many orders are here of the time that is asked for when a window is.
 create function torque_internal.known_in_span(
     w torque.reconcile_window,
     p torque_internal.poller
@@ -94,11 +90,8 @@ as $$
         end
     )
 $$;
-comment on function torque_internal.known_in_span(
-    torque.reconcile_window, torque_internal.poller
-) is
-    'How many orders are here of the time that is asked for when a window is.';
 
+-- A page of list-orders: ids without repetition; created_ats in the order of the rows.
 create type torque_internal.page as (
     total bigint,
     has_more boolean,
@@ -111,9 +104,8 @@ create type torque_internal.page as (
     created_ats timestamptz[],
     has_other_status boolean
 );
-comment on type torque_internal.page is
-    'A page of list-orders: ids without repetition; created_ats in the order of the rows.';
 
+-- A count of the pagination; null when it is none.
 create function torque_internal.count_in(answer json, name text)
 returns bigint
 language sql
@@ -121,9 +113,8 @@ immutable
 as $$
     select substring(answer -> 'pagination' ->> name from '^(\d{1,15})(?:\.0+)?$')::bigint
 $$;
-comment on function torque_internal.count_in(json, text) is
-    'A count of the pagination; null when it is none.';
 
+-- A row of a list, its n-th; order_id null: not to be used.
 create type torque_internal.listed_order as (
     n bigint,
     order_id text,
@@ -135,9 +126,8 @@ create type torque_internal.listed_order as (
     email text,
     doc json
 );
-comment on type torque_internal.listed_order is
-    'A row of a list, its n-th; order_id null: not to be used.';
 
+-- The rows of an answer of list-orders.
 create function torque_internal.rows_of(answer json)
 returns setof torque_internal.listed_order
 language sql
@@ -167,9 +157,8 @@ as $$
         null
     ) as d
 $$;
-comment on function torque_internal.rows_of(json) is
-    'The rows of an answer of list-orders.';
 
+-- What an answer of list-orders says about the window it was asked for.
 create function torque_internal.read_page(
     answer json,
     listed torque_internal.listed_order[],
@@ -222,7 +211,3 @@ begin
     return seen;
 end
 $$;
-comment on function torque_internal.read_page(
-    json, torque_internal.listed_order[], torque.reconcile_window
-) is
-    'What an answer of list-orders says about the window it was asked for.';

@@ -2,6 +2,7 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- Begins a sweep.
 create function torque_internal.open_root(
     kind text,
     since timestamptz,
@@ -26,10 +27,6 @@ begin
     return id;
 end
 $$;
-comment on function torque_internal.open_root(
-    text, timestamptz, timestamptz, text, bigint, timestamptz
-) is
-    'Begins a sweep.';
 
 -- True when the sweep is due and its predecessor is over; then the next time is noted.
 create function torque_internal.begin_sweep(
@@ -63,9 +60,8 @@ begin
     return found;
 end
 $$;
-comment on function torque_internal.begin_sweep(text, text, interval, interval, timestamptz) is
-    'Whether a sweep is to begin now.';
 
+-- Polls keep finding what webhooks should have told.
 create function torque_internal.is_silent()
 returns boolean
 language sql
@@ -78,8 +74,6 @@ as $$
             and a.cleared_at is null
     )
 $$;
-comment on function torque_internal.is_silent() is
-    'Polls keep finding what webhooks should have told.';
 
 -- The tail reaches back to an order that is known, so that no answer can be empty and true.
 create function torque_internal.plan_tail(p torque_internal.poller, at timestamptz)
@@ -110,8 +104,6 @@ begin
     set sweeps_known_to = until;
 end
 $$;
-comment on function torque_internal.plan_tail(torque_internal.poller, timestamptz) is
-    'Plans the newest windows.';
 
 -- Open statuses are swept often. Final ones to which an order may still go from another final one
 -- change rarely, and no webhook may tell; of those a count is enough where it agrees.
@@ -168,9 +160,8 @@ begin
     end loop;
 end
 $$;
-comment on function torque_internal.plan_open(torque_internal.poller, timestamptz) is
-    'Plans the sweeps of single statuses.';
 
+-- Plans that old windows are read again: daily those of a fortnight, weekly the rest.
 create function torque_internal.plan_audit(at timestamptz)
 returns void
 language plpgsql
@@ -193,8 +184,6 @@ begin
     end if;
 end
 $$;
-comment on function torque_internal.plan_audit(timestamptz) is
-    'Plans that old windows are read again: daily those of a fortnight, weekly the rest.';
 
 -- Orders that ask to be verified, found by following the facts: the column itself is not indexed.
 create function torque_internal.plan_verify(p torque_internal.poller, at timestamptz)
@@ -239,8 +228,6 @@ begin
             + coalesce(webhooks, 0);
 end
 $$;
-comment on function torque_internal.plan_verify(torque_internal.poller, timestamptz) is
-    'Plans lookups of orders whose facts ask for one.';
 
 -- Open orders that no sweep covers are asked for by their age, ever less often, each at a moment
 -- of its own; and once when the checkout session is just over, unless a sweep has covered them
@@ -318,9 +305,8 @@ begin
         );
 end
 $$;
-comment on function torque_internal.plan_silence(timestamptz) is
-    'Plans lookups of open orders of which nothing has been heard.';
 
+-- Carries backfills on to their details and their end.
 create function torque_internal.plan_jobs(at timestamptz)
 returns void
 language plpgsql
@@ -377,9 +363,8 @@ begin
     end loop;
 end
 $$;
-comment on function torque_internal.plan_jobs(timestamptz) is
-    'Carries backfills on to their details and their end.';
 
+-- Throws old book-keeping away.
 create function torque_internal.tidy(at timestamptz)
 returns void
 language plpgsql
@@ -401,8 +386,6 @@ begin
         page_cap = case when p.page_cap_at > forgotten then p.page_cap end;
 end
 $$;
-comment on function torque_internal.tidy(timestamptz) is
-    'Throws old book-keeping away.';
 
 -- Planning looks at many rows, and calls are short.
 create function torque_internal.plans_again_at(p torque_internal.poller)
@@ -412,8 +395,6 @@ stable
 as $$
     select p.planned_at + least(interval '5 seconds', torque_internal.seconds('sweep_every'))
 $$;
-comment on function torque_internal.plans_again_at(torque_internal.poller) is
-    'When it is looked again for work that nobody asks for; null: at once.';
 
 -- What was due in so many minutes still is, and what was asked is as old as it can be. The API's
 -- wishes are not undercut: none of them is for longer than this.
@@ -462,9 +443,8 @@ begin
         and w.as_of > at;
 end
 $$;
-comment on function torque_internal.clock_set_back(timestamptz) is
-    'Has nothing wait until a clock that was ahead is as far again.';
 
+-- Looks for what is due, every few seconds.
 create function torque_internal.plan_work(at timestamptz)
 returns void
 language plpgsql
@@ -496,5 +476,3 @@ begin
     set planned_at = at;
 end
 $$;
-comment on function torque_internal.plan_work(timestamptz) is
-    'Looks for what is due, every few seconds.';

@@ -5,6 +5,7 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- Tidies up after a sweep.
 create function torque_internal.finish_root(of_root bigint, at timestamptz)
 returns void
 language plpgsql
@@ -48,8 +49,6 @@ begin
         );
 end
 $$;
-comment on function torque_internal.finish_root(bigint, timestamptz) is
-    'Tidies up after a sweep.';
 
 -- A divided window is verified when its parts are, and when they have as many orders as it was said
 -- to have; if not, it is counted once more.
@@ -111,9 +110,8 @@ begin
     end loop;
 end
 $$;
-comment on function torque_internal.close_up(bigint, timestamptz) is
-    'Verifies the windows that a verified one completes.';
 
+-- Closes a window.
 create function torque_internal.settle(
     w torque.reconcile_window,
     verdict text,
@@ -147,10 +145,6 @@ begin
     return verdict;
 end
 $$;
-comment on function torque_internal.settle(
-    torque.reconcile_window, text, bigint, bigint, bigint, timestamptz, timestamptz
-) is
-    'Closes a window.';
 
 -- The window stays open, three times; then it is incomplete, and asked for again after a while.
 create function torque_internal.contradict(
@@ -192,10 +186,6 @@ begin
     return named;
 end
 $$;
-comment on function torque_internal.contradict(
-    torque.reconcile_window, text, timestamptz, text
-) is
-    'Counts an answer that cannot be believed.';
 
 -- Orders that should be in the answer and are not. From a list of one status they have gone on:
 -- a lookup tells where to. From a list of all they cannot go: the list is asked again, then the
@@ -235,10 +225,6 @@ begin
     );
 end
 $$;
-comment on function torque_internal.absent_orders(
-    torque.reconcile_window, text[], timestamptz
-) is
-    'Orders known here that an answer for the window should have had.';
 
 -- The answer holds all that the API says there is.
 create function torque_internal.complete(
@@ -304,7 +290,3 @@ begin
     return 'absent';
 end
 $$;
-comment on function torque_internal.complete(
-    torque.reconcile_window, text[], bigint, bigint, timestamptz, timestamptz
-) is
-    'Verifies a window, unless it lacks what is known to exist.';

@@ -103,7 +103,8 @@ class Committed(unittest.TestCase):
                 "synchronous_commit": "on", "client_min_messages": "warning", "jit": "off",
                 "default_transaction_isolation": "read committed", "lock_timeout": "300",
                 "statement_timeout": "1500", "idle_in_transaction_session_timeout": "5000",
-                "search_path": "pg_catalog, pg_temp", "client_encoding": "UTF8", "orderd.notify": "on",
+                "search_path": "pg_catalog, pg_temp", "client_encoding": "UTF8",
+                "orderd.notify": "on",
                 "application_name": "batch_probe 1/1"}.items():
             self.assertEqual(seen[name].strip('"'), setting, name)
 
