@@ -111,6 +111,24 @@ begin
 end
 $$;
 
+-- Forgets how far a window was read page by page.
+create function torque_internal.leave_pages(of_window bigint)
+returns void
+language plpgsql
+as $$
+begin
+    update torque.reconcile_window as t
+    set
+        page_offset = null,
+        first_total = null,
+        seam = null
+    where t.window_id = of_window
+        and t.page_offset is not null;
+    delete from torque_internal.paged_order o
+    where o.window_id = of_window;
+end
+$$;
+
 -- Closes a window.
 create function torque_internal.settle(
     w torque.reconcile_window,
@@ -134,13 +152,9 @@ begin
         as_of = $6,
         verified_at = at,
         problem = null,
-        not_before = null,
-        page_offset = null,
-        first_total = null,
-        seam = null
+        not_before = null
     where t.window_id = w.window_id;
-    delete from torque_internal.paged_order o
-    where o.window_id = w.window_id;
+    perform torque_internal.leave_pages(w.window_id);
     perform torque_internal.close_up(w.window_id, at);
     return verdict;
 end
@@ -167,13 +181,9 @@ begin
         verdict = case when has_failed then named else t.verdict end,
         not_before = case when has_failed then
             at + least(interval '5 minutes' * 2 ^ least(w.tries - 2, 10), interval '1 hour')
-        end,
-        page_offset = null,
-        first_total = null,
-        seam = null
+        end
     where t.window_id = w.window_id;
-    delete from torque_internal.paged_order o
-    where o.window_id = w.window_id;
+    perform torque_internal.leave_pages(w.window_id);
     if not has_failed then
         return what;
     end if;
@@ -280,13 +290,9 @@ begin
     update torque.reconcile_window as t
     set
         problem = 'absent',
-        not_before = at + interval '30 seconds',
-        page_offset = null,
-        first_total = null,
-        seam = null
+        not_before = at + interval '30 seconds'
     where t.window_id = w.window_id;
-    delete from torque_internal.paged_order o
-    where o.window_id = w.window_id;
+    perform torque_internal.leave_pages(w.window_id);
     return 'absent';
 end
 $$;
