@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/stamp.h"
 #include "command/api_session.h"
@@ -169,11 +170,10 @@ static void check_certificate(const struct config *config, struct faults *faults
 
 static bool is_loopback(const struct config *config, enum config_key key)
 {
-	const char *address = config_text(config, key);
-	char host[VALUE_HOST_MAX];
-	unsigned port;
+	struct address address;
 
-	return !value_address(text_of(address), host, &port) || value_is_loopback(host);
+	return !address_read(text_of(config_text(config, key)), &address) ||
+	       address_is_loopback(&address);
 }
 
 static void check_admin_exposure(

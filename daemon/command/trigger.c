@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/die.h"
@@ -232,26 +233,20 @@ static void answer_arrived(void *tag, const struct client_answer *answer)
 static bool own_url(const struct config *config, char out[TRIGGER_URL_MAX])
 {
 	const char *public_url = config_text(config, CONFIG_LISTEN_PUBLIC_URL);
-	const char *address = config_text(config, CONFIG_LISTEN_ADDRESS);
 	bool tls = config_text(config, CONFIG_LISTEN_TLS_CERTIFICATE)[0] != '\0';
-	char host[VALUE_HOST_MAX];
-	unsigned port;
+	struct address address;
+	char written[ADDRESS_TEXT_MAX];
 
 	if (tls && public_url[0]) {
 		return snprintf(out, TRIGGER_URL_MAX, "%s", public_url) < TRIGGER_URL_MAX;
 	}
-	if (!value_address(text_of(address), host, &port) || port == 0) {
+	if (!address_read(text_of(config_text(config, CONFIG_LISTEN_ADDRESS)), &address) ||
+		address_port(&address) == 0) {
 		return false;
 	}
-	if (strcmp(host, "0.0.0.0") == 0) {
-		snprintf(host, sizeof(host), "127.0.0.1");
-	} else if (strcmp(host, "::") == 0) {
-		snprintf(host, sizeof(host), "::1");
-	}
-	bool v6 = strchr(host, ':') != NULL;
-
-	return snprintf(out, TRIGGER_URL_MAX, "http%s://%s%s%s:%u%s", tls ? "s" : "", v6 ? "[" : "",
-		       host, v6 ? "]" : "", port,
+	address_reach(&address);
+	address_write(&address, written);
+	return snprintf(out, TRIGGER_URL_MAX, "http%s://%s%s", tls ? "s" : "", written,
 		       config_text(config, CONFIG_LISTEN_PATH)) < TRIGGER_URL_MAX;
 }
 

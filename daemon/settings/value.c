@@ -1,13 +1,13 @@
 #include "settings/value.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/address.h"
+
 enum {
 	QUOTED_MAX = 80, /* bytes of a value that a sentence quotes */
-	PORT_MAX = 65535,
 	HEADER_NAME_MAX = 64,
 	CREDENTIAL_NAME_MAX = 255,
 	BOUND_MAX = 32, /* "1048576KiB" */
@@ -83,37 +83,6 @@ static bool parse_yes_no(struct text value, int64_t *ret_number)
 {
 	*ret_number = text_equal(value, TEXT("yes")) ? 1 : 0;
 	return *ret_number == 1 || text_equal(value, TEXT("no"));
-}
-
-bool value_address(struct text address, char host[VALUE_HOST_MAX], unsigned *ret_port)
-{
-	const char *colon = memrchr(address.ptr, ':', address.len);
-	unsigned char binary[sizeof(struct in6_addr)];
-	uint64_t port;
-
-	if (!colon) {
-		return false;
-	}
-	struct text name = { address.ptr, (size_t)(colon - address.ptr) };
-	struct text digits = { colon + 1, address.len - name.len - 1 };
-	bool bracketed = name.len > 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']';
-
-	if (bracketed) {
-		name = (struct text){ name.ptr + 1, name.len - 2 };
-	}
-	if (name.len >= VALUE_HOST_MAX || digits.len > 5 || !text_to_u64(digits, &port) ||
-		port > PORT_MAX) {
-		return false;
-	}
-	memcpy(host, name.ptr, name.len);
-	host[name.len] = '\0';
-	*ret_port = (unsigned)port;
-	return inet_pton(bracketed ? AF_INET6 : AF_INET, host, binary) == 1;
-}
-
-bool value_is_loopback(const char *host)
-{
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
 static bool all_of(struct text value, const char *punctuation)
@@ -201,8 +170,7 @@ static bool in_bounds(const struct value_rule *rule, int64_t number)
 
 static bool fits(const struct value_rule *rule, struct text value, int64_t *ret_number)
 {
-	char host[VALUE_HOST_MAX];
-	unsigned port;
+	struct address ignored;
 
 	switch (rule->type) {
 	case VALUE_TEXT:
@@ -220,7 +188,7 @@ static bool fits(const struct value_rule *rule, struct text value, int64_t *ret_
 		return parse_quantity(value, UNITS(size_units), ret_number) &&
 		       in_bounds(rule, *ret_number);
 	case VALUE_ADDRESS:
-		return value_address(value, host, &port);
+		return address_read(value, &ignored);
 	case VALUE_FILE:
 		return is_absolute(value) || is_credential(value);
 	case VALUE_SECRET:

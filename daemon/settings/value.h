@@ -46,8 +46,3 @@ void value_expected(const struct value_rule *rule, char out[VALUE_EXPECTED_MAX])
 
 /* NULL, or what is wrong with the bytes: not UTF-8 (RFC 3629), or a control character. */
 const char *value_bad_bytes(struct text value);
-
-/* "[::1]:8480" -> "::1" and 8480; false: not of that form. host has room for 46 bytes. */
-enum { VALUE_HOST_MAX = 46 };
-bool value_address(struct text address, char host[VALUE_HOST_MAX], unsigned *ret_port);
-bool value_is_loopback(const char *host);
