@@ -165,15 +165,15 @@ static void keep_value(struct setting *setting, struct text value, int64_t numbe
 struct config *config_new(void)
 {
 	struct config *config = memory_new(sizeof(*config));
-	char problem[VALUE_PROBLEM_MAX];
+	struct problem problem;
 
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
 		const struct config_rule *rule = &config_rules[key];
 		struct text value = text_of(rule->initial);
 		int64_t number;
 
-		if (!value_parse(&rule->value, value, &number, problem)) {
-			die("the default of [%s] %s %s", rule->section, rule->name, problem);
+		if (!value_parse(&rule->value, value, &number, &problem)) {
+			die("the default of [%s] %s %s", rule->section, rule->name, problem.text);
 		}
 		keep_value(&config->settings[key], value, number);
 	}
@@ -208,16 +208,16 @@ static void set(struct config *config, enum config_key key, struct text value,
 {
 	const struct config_rule *rule = &config_rules[key];
 	struct setting *setting = &config->settings[key];
-	char problem[VALUE_PROBLEM_MAX];
+	struct problem problem;
 	int64_t number;
 
-	if (!value_parse(&rule->value, value, &number, problem)) {
+	if (!value_parse(&rule->value, value, &number, &problem)) {
 		if (place->line > 0) {
 			fault_add(faults, "%s:%u: [%s] %s %s", place->file, place->line,
-				rule->section, rule->name, problem);
+				rule->section, rule->name, problem.text);
 		} else {
 			fault_add(faults, "%s: [%s] %s %s", place->file, rule->section, rule->name,
-				problem);
+				problem.text);
 		}
 		setting->faulty = true;
 		return;

@@ -1,10 +1,12 @@
 #include "settings/value.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/address.h"
+#include "base/cleanup.h"
+#include "base/memory.h"
+#include "pg/conninfo.h"
 
 enum {
 	QUOTED_MAX = 80, /* bytes of a value that a sentence quotes */
@@ -130,39 +132,6 @@ static bool is_url(struct text value)
 	       all_of(rest, "/._~-:[]%?&=+,;!$'()*");
 }
 
-/* True when a key=value word or a part of a URI of libpq gives a password. */
-static bool has_password(struct text conninfo)
-{
-	static const char *const words[] = { "password", "sslpassword" };
-	struct text rest = text_without_prefix(conninfo, TEXT("postgresql://"));
-
-	if (rest.len == conninfo.len) {
-		rest = text_without_prefix(conninfo, TEXT("postgres://"));
-	}
-	if (rest.len < conninfo.len) {
-		const char *at = memchr(rest.ptr, '@', rest.len);
-
-		if (at && memchr(rest.ptr, ':', (size_t)(at - rest.ptr))) {
-			return true;
-		}
-	}
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		struct text word = text_of(words[i]);
-
-		for (size_t at = 0; at + word.len < conninfo.len; at++) {
-			struct text here = { conninfo.ptr + at, conninfo.len - at };
-			struct text after = { here.ptr + word.len, here.len - word.len };
-			bool starts = at == 0 || strchr(" \t'?&", here.ptr[-1]);
-
-			if (starts && text_has_prefix(here, word) &&
-				text_has_prefix(text_trim(after), TEXT("="))) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 static bool in_bounds(const struct value_rule *rule, int64_t number)
 {
 	return number >= rule->min && number <= rule->max;
@@ -201,7 +170,7 @@ static bool fits(const struct value_rule *rule, struct text value, int64_t *ret_
 	case VALUE_HEADER:
 		return value.len > 0 && value.len <= HEADER_NAME_MAX && all_of(value, "-_");
 	case VALUE_CONNINFO:
-		return !has_password(value);
+		return true; /* judged on its own: libpq knows more than one thing to say */
 	}
 	return false;
 }
@@ -312,95 +281,72 @@ static const char *hint(const struct value_rule *rule, struct text value)
 	return "";
 }
 
-/* How many bytes the character at the start of bytes has; 0: not UTF-8 (RFC 3629). */
-static size_t utf8_bytes(const unsigned char *bytes, size_t len)
-{
-	static const struct {
-		unsigned char first, last, second_min, second_max;
-		size_t len;
-	} forms[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (bytes[0] < forms[i].first || bytes[0] > forms[i].last) {
-			continue;
-		}
-		if (len < forms[i].len ||
-			(forms[i].len > 1 && (bytes[1] < forms[i].second_min ||
-						     bytes[1] > forms[i].second_max))) {
-			return 0;
-		}
-		for (size_t j = 2; j < forms[i].len; j++) {
-			if ((bytes[j] & 0xc0) != 0x80) {
-				return 0;
-			}
-		}
-		return forms[i].len;
-	}
-	return 0;
-}
-
 const char *value_bad_bytes(struct text value)
 {
-	for (size_t i = 0; i < value.len;) {
-		const unsigned char *here = (const unsigned char *)value.ptr + i;
-		size_t bytes = utf8_bytes(here, value.len - i);
+	while (value.len > 0) {
+		bool valid;
+		uint32_t code = text_next_code_point(&value, &valid);
 
-		if (bytes == 0) {
+		if (!valid) {
 			return "is not UTF-8; write it in UTF-8";
 		}
-		if ((*here < 0x20 && *here != '\t') || *here == 0x7f) {
+		if ((code < ' ' && code != '\t') || code == 0x7F) {
 			return "holds a control character; take it out";
 		}
-		i += bytes;
 	}
 	return NULL;
 }
 
-bool value_parse(const struct value_rule *rule, struct text value, int64_t *ret_number,
-	char problem[VALUE_PROBLEM_MAX])
+static bool judge_conninfo(struct text value, struct problem *problem)
 {
-	char expected[VALUE_EXPECTED_MAX];
-	int64_t number = 0;
+	CLEANUP(cleanup_free) char *conninfo = memory_copy_text(value);
 
-	if (value.len == 0 && rule->optional) {
-		*ret_number = 0;
+	return conninfo_judge(conninfo, problem);
+}
+
+/* One that is neither empty nor too long, in good bytes. */
+static bool parse_form(const struct value_rule *rule, struct text value, const char *expected,
+	int64_t *ret_number, struct problem *problem)
+{
+	struct text quoted = text_cut_utf8(value, QUOTED_MAX);
+
+	if (rule->type == VALUE_CONNINFO) {
+		return judge_conninfo(value, problem);
+	}
+	if (fits(rule, value, ret_number)) {
 		return true;
 	}
-	value_expected(rule, expected);
-	if (value_bad_bytes(value)) {
-		snprintf(problem, VALUE_PROBLEM_MAX, "%s", value_bad_bytes(value));
-	} else if (value.len == 0) {
-		snprintf(problem, VALUE_PROBLEM_MAX, "is empty; it should be %s", expected);
-	} else if (value.len > VALUE_TEXT_MAX) {
-		snprintf(problem, VALUE_PROBLEM_MAX, "is %zu bytes long; it should be %s",
-			value.len, expected);
-	} else if (fits(rule, value, &number)) {
-		*ret_number = number;
-		return true;
-	} else if (rule->type == VALUE_SECRET) {
-		snprintf(problem, VALUE_PROBLEM_MAX,
+	if (rule->type == VALUE_SECRET) {
+		return problem_say(problem,
 			"does not name a secret; put the secret into a file that only its owner "
 			"can read, and write %s here",
 			expected);
-	} else if (rule->type == VALUE_CONNINFO) {
-		snprintf(problem, VALUE_PROBLEM_MAX,
-			"holds a password; use peer authentication, or passfile=/path to a file of "
-			"passwords");
-	} else {
-		struct text quoted = text_cut_utf8(value, QUOTED_MAX);
-
-		snprintf(problem, VALUE_PROBLEM_MAX, "is \"%.*s\"%s; it should be %s",
-			(int)quoted.len, quoted.ptr, hint(rule, value), expected);
 	}
-	return false;
+	return problem_say(problem, "is \"%.*s\"%s; it should be %s", (int)quoted.len, quoted.ptr,
+		hint(rule, value), expected);
+}
+
+bool value_parse(const struct value_rule *rule, struct text value, int64_t *ret_number,
+	struct problem *problem)
+{
+	char expected[VALUE_EXPECTED_MAX];
+	const char *bad_bytes = value_bad_bytes(value);
+	int64_t number = 0;
+
+	value_expected(rule, expected);
+	if (bad_bytes) {
+		return problem_say(problem, "%s", bad_bytes);
+	}
+	if (value.len == 0 && !rule->optional) {
+		return problem_say(problem, "is empty; it should be %s", expected);
+	}
+	if (value.len > VALUE_TEXT_MAX) {
+		return problem_say(
+			problem, "is %zu bytes long; it should be %s", value.len, expected);
+	}
+	if (value.len > 0 && !parse_form(rule, value, expected, &number, problem)) {
+		return false;
+	}
+	*ret_number = number;
+	return true;
 }

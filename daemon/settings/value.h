@@ -4,11 +4,11 @@
  */
 #pragma once
 
+#include "base/problem.h"
 #include "base/text.h"
 
 enum {
 	VALUE_EXPECTED_MAX = 128,
-	VALUE_PROBLEM_MAX = 320,
 	VALUE_WORDS_MAX = 5,
 	VALUE_TEXT_MAX = 1024, /* bytes of any value */
 };
@@ -36,10 +36,10 @@ struct value_rule {
 	const char *words[VALUE_WORDS_MAX + 1]; /* VALUE_CHOICE: up to the first NULL */
 };
 
-/* False with a sentence: what is wrong, and what it should be. It quotes the value only where that
- * can be no secret. *ret_number is 0 for the types that have none. */
+/* False with what is wrong, and what it should be, without a subject: "is empty; ...". The value is
+ * quoted only where it can be no secret. *ret_number is 0 for the types that have none. */
 bool value_parse(const struct value_rule *rule, struct text value, int64_t *ret_number,
-	char problem[VALUE_PROBLEM_MAX]);
+	struct problem *problem);
 
 /* What it should be, e.g. "a duration from 100ms to 2500ms". */
 void value_expected(const struct value_rule *rule, char out[VALUE_EXPECTED_MAX]);

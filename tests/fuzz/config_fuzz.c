@@ -15,11 +15,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config_read_text(config, "fuzz", (struct text){ (const char *)data, size }, &faults);
 	config_judge(config, &faults);
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
-		char problem[VALUE_PROBLEM_MAX];
+		struct problem problem;
 		int64_t number;
 		struct text value = text_of(config_text(config, (enum config_key)key));
 
-		assert(value_parse(&config_rules[key].value, value, &number, problem));
+		assert(value_parse(&config_rules[key].value, value, &number, &problem));
 		assert(number == config_number(config, (enum config_key)key));
 	}
 	for (size_t i = 0; i < faults.count; i++) {
