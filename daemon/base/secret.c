@@ -1,14 +1,15 @@
+/* Secrets are read from files that nobody else can read, into memory that is never written out. */
 #include "base/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/die.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -24,19 +25,6 @@ enum trust {
 	TRUST_MANAGER, /* systemd made it: root's, readable for us by an access list */
 	TRUST_MODE,
 };
-
-static void *grammar_refuse(char problem[SECRET_PROBLEM_MAX], const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void *grammar_refuse(char problem[SECRET_PROBLEM_MAX], const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(problem, SECRET_PROBLEM_MAX, format, arguments);
-	va_end(arguments);
-	return NULL;
-}
 
 /* Some containers forbid it. A receiver whose secret might be swapped out is better than none. */
 static void lock(char *page)
@@ -83,11 +71,6 @@ void secret_free(struct secret *secret)
 	free(secret);
 }
 
-static void cleanup_secret(struct secret **secret)
-{
-	secret_free(*secret);
-}
-
 struct secret *secret_copy(struct text bytes)
 {
 	if (bytes.len > SECRET_MAX) {
@@ -109,115 +92,94 @@ struct text secret_text(const struct secret *secret)
 }
 
 /* The descriptor's own status: a file that is swapped between look and use changes nothing. */
-static bool may_be_trusted(
-	int fd, const char *path, char problem[SECRET_PROBLEM_MAX], enum trust trust)
+static bool may_be_trusted(int fd, const char *path, enum trust trust, struct problem *problem)
 {
 	struct stat status;
 
 	if (fstat(fd, &status) != 0) {
-		return grammar_refuse(problem, "cannot look at %s: %s", path, strerror(errno)) !=
-		       NULL;
+		return problem_say(problem, "cannot look at %s: %s", path, strerror(errno));
 	}
 	if (!S_ISREG(status.st_mode)) {
-		return grammar_refuse(problem, "%s is not a regular file", path) != NULL;
+		return problem_say(problem, "%s is not a regular file", path);
 	}
 	if (status.st_size > SECRET_MAX) {
-		return grammar_refuse(problem, "%s is longer than %d bytes", path, SECRET_MAX) !=
-		       NULL;
+		return problem_say(problem, "%s is longer than %d bytes", path, SECRET_MAX);
 	}
 	if (trust == TRUST_MODE && status.st_uid != geteuid() && status.st_uid != 0) {
-		return grammar_refuse(problem, "%s belongs to another user", path) != NULL;
+		return problem_say(problem, "%s belongs to another user", path);
 	}
 	if (trust == TRUST_MODE && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-		return grammar_refuse(problem,
-			       "%s is open to group or others; it should have mode 0400",
-			       path) != NULL;
+		return problem_say(
+			problem, "%s is open to group or others; it should have mode 0400", path);
 	}
 	return true;
 }
 
-static int read_whole(int fd, struct secret *secret)
+static bool read_file(int fd, const char *path, struct secret *secret, struct problem *problem)
 {
-	while (secret->len < SECRET_MAX) {
-		ssize_t got = read(fd, secret->page + secret->len, SECRET_MAX - secret->len);
+	ssize_t len = file_read(fd, secret->page, SECRET_MAX);
 
-		if (got == 0) {
-			break;
-		}
-		if (got < 0 && errno != EINTR) {
-			return -errno;
-		}
-		if (got > 0) {
-			secret->len += (size_t)got;
-		}
+	if (len < 0) {
+		return problem_say(problem, "cannot read %s: %s", path, strerror((int)-len));
 	}
-	return 0;
-}
-
-static void drop_newline(struct secret *secret)
-{
-	if (secret->len > 0 && secret->page[secret->len - 1] == '\n') {
+	secret->len = (size_t)len;
+	if (len > 0 && secret->page[len - 1] == '\n') {
 		secret->len--;
 	}
+	return secret->len >= SECRET_MIN ||
+	       problem_say(problem, "%s holds fewer than %d bytes", path, SECRET_MIN);
 }
 
-static struct secret *load_file(
-	const char *path, char problem[SECRET_PROBLEM_MAX], enum trust trust)
+static struct secret *load_file(const char *path, enum trust trust, struct problem *problem)
 {
 	/* Non-blocking, or a pipe in the file's place would hang us before it is refused. */
 	CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct secret *secret;
 
 	if (fd < 0) {
-		return grammar_refuse(problem, "cannot open %s: %s", path, strerror(errno));
-	}
-	if (!may_be_trusted(fd, path, problem, trust)) {
+		problem_say(problem, "cannot open %s: %s", path, strerror(errno));
 		return NULL;
 	}
-
-	CLEANUP(cleanup_secret) struct secret *secret = secret_new();
-
+	if (!may_be_trusted(fd, path, trust, problem)) {
+		return NULL;
+	}
+	secret = secret_new();
 	if (!secret) {
-		return grammar_refuse(
-			problem, "cannot lock memory for a secret: %s", strerror(errno));
+		problem_say(problem, "cannot lock memory for a secret: %s", strerror(errno));
+		return NULL;
 	}
-
-	int error = read_whole(fd, secret);
-
-	if (error < 0) {
-		return grammar_refuse(problem, "cannot read %s: %s", path, strerror(-error));
+	if (!read_file(fd, path, secret, problem)) {
+		secret_free(secret);
+		return NULL;
 	}
-	drop_newline(secret);
-	if (secret->len < SECRET_MIN) {
-		return grammar_refuse(problem, "%s holds fewer than %d bytes", path, SECRET_MIN);
-	}
-
-	struct secret *loaded = secret;
-
-	secret = NULL;
-	return loaded;
+	return secret;
 }
 
-static struct secret *load_credential(const char *name, char problem[SECRET_PROBLEM_MAX])
+char *secret_credential_path(struct text name)
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	enum trust trust = directory ? TRUST_MANAGER : TRUST_MODE;
-	char path[PATH_MAX];
+	char *path;
 
-	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/')) {
-		return grammar_refuse(
-			problem, "the name of a credential is a file name without \"/\"");
+	if (asprintf(&path, "%s/%.*s", directory ? directory : default_directory, (int)name.len,
+		    name.ptr) < 0) {
+		die("no memory for the path of a credential");
 	}
-
-	int len = snprintf(
-		path, sizeof(path), "%s/%s", directory ? directory : default_directory, name);
-
-	if (len < 0 || (size_t)len >= sizeof(path)) {
-		return grammar_refuse(problem, "the name of the credential is too long");
-	}
-	return load_file(path, problem, trust);
+	return path;
 }
 
-struct secret *secret_load(const char *spec, char problem[SECRET_PROBLEM_MAX])
+static struct secret *load_credential(const char *name, struct problem *problem)
+{
+	enum trust trust = getenv("CREDENTIALS_DIRECTORY") ? TRUST_MANAGER : TRUST_MODE;
+	CLEANUP(cleanup_free) char *path = secret_credential_path(text_of(name));
+
+	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/')) {
+		problem_say(problem, "the name of a credential is a file name without \"/\"");
+		return NULL;
+	}
+	return load_file(path, trust, problem);
+}
+
+struct secret *secret_load(const char *spec, struct problem *problem)
 {
 	static const struct text credential = TEXT_INIT("credential:");
 	static const struct text file = TEXT_INIT("file:");
@@ -227,9 +189,9 @@ struct secret *secret_load(const char *spec, char problem[SECRET_PROBLEM_MAX])
 		return load_credential(spec + credential.len, problem);
 	}
 	if (text_has_prefix(given, file) && spec[file.len] == '/') {
-		return load_file(spec + file.len, problem, TRUST_MODE);
+		return load_file(spec + file.len, TRUST_MODE, problem);
 	}
 	/* Not repeated: it may be the secret itself, written where its place belongs. */
-	return grammar_refuse(
-		problem, "a secret is named by credential:NAME or file:/absolute/path");
+	problem_say(problem, "a secret is named by credential:NAME or file:/absolute/path");
+	return NULL;
 }

@@ -8,22 +8,25 @@
  */
 #pragma once
 
+#include "base/problem.h"
 #include "base/text.h"
 
 enum {
 	SECRET_MIN = 16,     /* bytes; fewer are refused */
 	SECRET_ADVISED = 24, /* fewer are warned about */
 	SECRET_MAX = 4096,
-	SECRET_PROBLEM_MAX = 256,
 };
 
 struct secret; /* heap */
 
 /* NULL with a sentence in problem (which never holds the secret). */
-struct secret *secret_load(const char *spec, char problem[SECRET_PROBLEM_MAX]);
+struct secret *secret_load(const char *spec, struct problem *problem);
 /* NULL: longer than SECRET_MAX, or no memory. */
 struct secret *secret_copy(struct text bytes);
 void secret_free(struct secret *secret);
 
 /* Borrowed while the secret lives. */
 struct text secret_text(const struct secret *secret);
+
+/* Where credential:NAME is; new. */
+char *secret_credential_path(struct text name);

@@ -12,7 +12,6 @@
 #include "flow/call_record.h"
 #include "pg/session.h"
 #include "settings/options.h"
-#include "settings/secrets.h"
 
 enum {
 	ASK_WAIT_MAX_MS = 60000, /* then the budget is asked again: others may have left room */
@@ -38,16 +37,6 @@ struct api_session {
 };
 
 /* Setting up. */
-
-static struct torque *open_torque(
-	struct loop *loop, const struct config *config, struct faults *faults)
-{
-	struct secret *key = secrets_load_api_key(config, faults);
-	struct torque *torque = key ? options_torque(loop, config, key, faults) : NULL;
-
-	secret_free(key);
-	return torque;
-}
 
 static int say(const char *sentence, int code)
 {
@@ -89,7 +78,7 @@ static int check_schema(struct api_session *ask)
 
 static int open_session(struct api_session *ask, const struct config *config)
 {
-	struct reconcile_options options = options_reconcile(config);
+	struct reconcile_options options = options_reconcile(config_settings(config));
 	char setup[RECONCILE_SETUP_MAX], problem[BLOCKING_PROBLEM_MAX];
 
 	ask->session = blocking_new(options.store.conninfo, false, problem);
@@ -117,7 +106,7 @@ struct api_session *api_session_open(
 
 	ask->loop = loop_new();
 	ask->waiting = loop_timer_new(ask->loop, wait_over, ask);
-	ask->torque = open_torque(ask->loop, config, faults);
+	ask->torque = options_torque(ask->loop, config, faults);
 	*ret_code = ask->torque ? open_session(ask, config) : EX_CONFIG;
 	if (*ret_code != EX_OK) {
 		api_session_free(ask);

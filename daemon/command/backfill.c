@@ -16,7 +16,6 @@
 #include "base/stamp.h"
 #include "command/option.h"
 #include "settings/options.h"
-#include "settings/secrets.h"
 
 enum {
 	BACKFILL_NUMBER_MAX = 24,
@@ -178,7 +177,7 @@ static void database_lost(void *owner)
 static void job_begun(void *tag, const struct store_result *result)
 {
 	struct backfill *backfill = tag;
-	struct reconcile_options options = options_reconcile(backfill->command->config);
+	struct reconcile_options options = options_reconcile(backfill->command->settings);
 
 	if (refused(backfill, result)) {
 		return;
@@ -402,7 +401,7 @@ static int walk(struct backfill *backfill)
 		.disconnected = database_lost,
 		.connect_failed = database_connect_failed,
 	};
-	struct reconcile_options options = options_reconcile(backfill->command->config);
+	struct reconcile_options options = options_reconcile(backfill->command->settings);
 
 	backfill->tick = loop_timer_new(backfill->loop, database_ready, backfill);
 	backfill->signals[0] = loop_signal_new(backfill->loop, SIGINT, asked_to_leave, backfill);
@@ -421,15 +420,10 @@ static int walk(struct backfill *backfill)
 static int walk_with_key(struct backfill *backfill)
 {
 	struct faults faults = { .count = 0 };
-	struct secret *key = secrets_load_api_key(backfill->command->config, &faults);
 	int code = EX_CONFIG;
 
 	backfill->loop = loop_new();
-	if (key) {
-		backfill->torque =
-			options_torque(backfill->loop, backfill->command->config, key, &faults);
-	}
-	secret_free(key);
+	backfill->torque = options_torque(backfill->loop, backfill->command->config, &faults);
 	fault_print(&faults, stderr);
 	fault_fini(&faults);
 	if (backfill->torque) {

@@ -1,8 +1,8 @@
+/* Everything that is wrong is said in one go: of the settings, and of what they lead to. */
 #include "command/check.h"
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -14,15 +14,12 @@
 #include "http/client.h"
 #include "http/stream.h"
 #include "pg/store.h"
-#include "settings/secrets.h"
+#include "settings/options.h"
 
 enum {
-	CHECK_PROBLEM_MAX = 512,
-	CHECK_OTHER_FDS = 64,    /* descriptors that are no webhook connections */
 	CHECK_ONLINE_MS = 3000,  /* for the database to be reached and asked */
 	CHECK_EXPIRES_DAYS = 14, /* a certificate that ends earlier is warned about */
-	CHECK_ORIGIN_MAX = 256,
-	CHECK_CLOCK_S = 5, /* two clocks may be so far from each other */
+	CHECK_CLOCK_S = 5,       /* two clocks may be so far from each other */
 };
 
 #define DAY_US    INT64_C(86400000000)
@@ -36,37 +33,6 @@ static void copy_faults(struct faults *to, const struct faults *from)
 		} else {
 			fault_add(to, "%s", from->list[i].text);
 		}
-	}
-}
-
-/* "FILE:LINE: [section] key", where a sentence about a setting begins. */
-static void name_setting(const struct config *config, enum config_key key, char *out, size_t size)
-{
-	char origin[CHECK_ORIGIN_MAX];
-
-	config_say_origin(config, key, origin, sizeof(origin));
-	snprintf(out, size, "%s: [%s] %s", origin, config_rules[key].section,
-		config_rules[key].name);
-}
-
-static void say_setting(struct faults *faults, bool warning, const struct config *config,
-	enum config_key key, const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-/* One sentence about a setting; where it comes from is said first. */
-static void say_setting(struct faults *faults, bool warning, const struct config *config,
-	enum config_key key, const char *format, ...)
-{
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX], sentence[FAULT_TEXT_MAX];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(sentence, sizeof(sentence), format, arguments);
-	va_end(arguments);
-	name_setting(config, key, setting, sizeof(setting));
-	if (warning) {
-		fault_warn(faults, "%s: %s", setting, sentence);
-	} else {
-		fault_add(faults, "%s: %s", setting, sentence);
 	}
 }
 
@@ -108,25 +74,28 @@ static void check_secrets(const struct config *config, struct faults *faults)
 
 static void check_ca_file(const struct config *config, struct faults *faults)
 {
-	char ca_file[CONFIG_PATH_MAX], problem[CLIENT_PROBLEM_MAX];
+	const char *ca_file = config_settings(config)->torque.ca_file;
+	char problem[CLIENT_PROBLEM_MAX];
 	struct loop *loop;
 	struct client *client;
 
-	if (!config_path(config, CONFIG_TORQUE_CA_FILE, ca_file)) {
+	if (!ca_file[0]) {
 		return;
 	}
 	loop = loop_new();
 	client = client_new(loop, "https://localhost", ca_file, problem);
 	if (!client) {
-		say_setting(faults, false, config, CONFIG_TORQUE_CA_FILE, "%s", problem);
+		config_fault(config, CONFIG_TORQUE_CA_FILE, faults, ": %s", problem);
 	}
 	client_free(client);
 	loop_free(loop);
 }
 
 static void check_validity(
-	const struct stream_tls *tls, const char *setting, const char *file, struct faults *faults)
+	const struct config *config, const struct stream_tls *tls, struct faults *faults)
 {
+	const enum config_key key = CONFIG_LISTEN_TLS_CERTIFICATE;
+	const char *file = config_settings(config)->listen.tls_certificate;
 	int64_t now_us = clock_wall_us(), begin_us, end_us;
 	char begin[STAMP_TEXT_MAX], end[STAMP_TEXT_MAX];
 
@@ -134,68 +103,66 @@ static void check_validity(
 	stamp_format(begin_us, begin);
 	stamp_format(end_us, end);
 	if (begin_us > end_us) {
-		fault_add(faults, "%s = %s: the certificate has no dates; get another one", setting,
-			file);
+		config_fault(config, key, faults,
+			" = %s: the certificate has no dates; get another one", file);
 	} else if (now_us < begin_us) {
-		fault_add(faults, "%s = %s: not valid before %s; is the clock of this host right?",
-			setting, file, begin);
+		config_fault(config, key, faults,
+			" = %s: not valid before %s; is the clock of this host right?", file,
+			begin);
 	} else if (now_us > end_us) {
-		fault_add(faults, "%s = %s: expired at %s; renew it, then reload", setting, file,
-			end);
+		config_fault(config, key, faults, " = %s: expired at %s; renew it, then reload",
+			file, end);
 	} else if (end_us - now_us < CHECK_EXPIRES_DAYS * DAY_US) {
-		fault_warn(faults, "%s = %s: expires at %s; renew it, then reload", setting, file,
-			end);
+		config_warn(config, key, faults, " = %s: expires at %s; renew it, then reload",
+			file, end);
 	}
 }
 
 static void check_certificate(const struct config *config, struct faults *faults)
 {
-	char certificate[CONFIG_PATH_MAX], key[CONFIG_PATH_MAX];
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX], problem[CHECK_PROBLEM_MAX];
+	const struct settings *settings = config_settings(config);
+	struct problem problem;
 	struct stream_tls *tls;
 
-	if (!config_path(config, CONFIG_LISTEN_TLS_CERTIFICATE, certificate) ||
-		!config_path(config, CONFIG_LISTEN_TLS_KEY, key)) {
+	if (!settings->listen.tls_certificate[0] || !settings->listen.tls_key[0]) {
 		return; /* plain, or one of them missing: that has been said */
 	}
-	name_setting(config, CONFIG_LISTEN_TLS_CERTIFICATE, setting, sizeof(setting));
-	tls = stream_tls_new(certificate, key, problem, sizeof(problem));
-	if (!tls) {
-		fault_add(faults, "%s: %s", setting, problem);
-		return;
+	tls = stream_tls_new(settings->listen.tls_certificate, settings->listen.tls_key,
+		problem.text, sizeof(problem.text));
+	if (tls) {
+		check_validity(config, tls, faults);
+	} else {
+		config_fault(config, CONFIG_LISTEN_TLS_CERTIFICATE, faults, ": %s", problem.text);
 	}
-	check_validity(tls, setting, certificate, faults);
 	stream_tls_free(tls);
 }
 
-static bool is_loopback(const struct config *config, enum config_key key)
+/* Nothing, or what only this host reaches. */
+static bool is_private(const char *text)
 {
 	struct address address;
 
-	return !address_read(text_of(config_text(config, key)), &address) ||
-	       address_is_loopback(&address);
-}
-
-static void check_admin_exposure(
-	const struct config *config, enum config_key key, struct faults *faults)
-{
-	if (config_text(config, key)[0] && !is_loopback(config, key)) {
-		say_setting(faults, true, config, key,
-			"anybody who reaches it reads the metrics; a loopback address keeps them "
-			"here");
-	}
+	return !address_read(text_of(text), &address) || address_is_loopback(&address);
 }
 
 static void check_exposure(const struct config *config, struct faults *faults)
 {
-	if (!is_loopback(config, CONFIG_LISTEN_ADDRESS) &&
-		!config_text(config, CONFIG_LISTEN_TLS_CERTIFICATE)[0]) {
-		say_setting(faults, true, config, CONFIG_LISTEN_ADDRESS,
-			"customers' data would cross the network in the clear; set "
+	static const enum config_key admin[] = { CONFIG_ADMIN_ADDRESS,
+		CONFIG_ADMIN_RECONCILE_ADDRESS };
+	const struct settings *settings = config_settings(config);
+
+	if (!is_private(settings->listen.address) && !settings->listen.tls_certificate[0]) {
+		config_warn(config, CONFIG_LISTEN_ADDRESS, faults,
+			": customers' data would cross the network in the clear; set "
 			"tls_certificate, or listen on 127.0.0.1 behind a proxy");
 	}
-	check_admin_exposure(config, CONFIG_ADMIN_ADDRESS, faults);
-	check_admin_exposure(config, CONFIG_ADMIN_RECONCILE_ADDRESS, faults);
+	for (size_t i = 0; i < sizeof(admin) / sizeof(admin[0]); i++) {
+		if (!is_private(config_text(config, admin[i]))) {
+			config_warn(config, admin[i], faults,
+				": anybody who reaches it reads the metrics; a loopback address "
+				"keeps them here");
+		}
+	}
 }
 
 /* The path of a URL: from the first / behind the host up to ? or its end. */
@@ -209,48 +176,56 @@ static struct text url_path(const char *url)
 
 static void check_public_url(const struct config *config, struct faults *faults)
 {
-	const char *url = config_text(config, CONFIG_LISTEN_PUBLIC_URL);
-	const char *path = config_text(config, CONFIG_LISTEN_PATH);
+	const char *url = config_settings(config)->listen.public_url;
+	const char *path = config_settings(config)->listen.path;
 
 	if (!url[0]) {
 		return;
 	}
 	if (!text_equal(url_path(url), text_of(path))) {
-		say_setting(faults, true, config, CONFIG_LISTEN_PUBLIC_URL,
-			"its path is not [listen] path = %s; a delivery to it is answered 404 "
+		config_warn(config, CONFIG_LISTEN_PUBLIC_URL, faults,
+			": its path is not [listen] path = %s; a delivery to it is answered 404 "
 			"unless a proxy rewrites it",
 			path);
 	}
 	if (strncmp(url, "http://", strlen("http://")) == 0) {
-		say_setting(faults, true, config, CONFIG_LISTEN_PUBLIC_URL,
-			"without TLS customers' data would cross the network in the clear; use "
+		config_warn(config, CONFIG_LISTEN_PUBLIC_URL, faults,
+			": without TLS customers' data would cross the network in the clear; use "
 			"https://");
+	}
+}
+
+static void warn_if_chosen(
+	const struct config *config, enum config_key key, const char *scheme, struct faults *faults)
+{
+	if (config_origin(config, key) != CONFIG_DEFAULT) {
+		config_warn(config, key, faults, ": not used by scheme = %s; take it out", scheme);
 	}
 }
 
 static void check_scheme(const struct config *config, struct faults *faults)
 {
-	if (config_number(config, CONFIG_WEBHOOK_SCHEME) == SIGNATURE_STANDARD &&
-		config_origin(config, CONFIG_WEBHOOK_HEADER) != CONFIG_DEFAULT) {
-		say_setting(faults, true, config, CONFIG_WEBHOOK_HEADER,
-			"not used by scheme = standard; take it out");
-	}
-	if (config_number(config, CONFIG_WEBHOOK_SCHEME) == SIGNATURE_TORQUE &&
-		config_origin(config, CONFIG_WEBHOOK_TOLERANCE) != CONFIG_DEFAULT) {
-		say_setting(faults, true, config, CONFIG_WEBHOOK_TOLERANCE,
-			"not used by scheme = torque; take it out");
+	switch (config_settings(config)->webhook.scheme) {
+	case SIGNATURE_TORQUE:
+		warn_if_chosen(config, CONFIG_WEBHOOK_TOLERANCE, "torque", faults);
+		return;
+	case SIGNATURE_STANDARD:
+		warn_if_chosen(config, CONFIG_WEBHOOK_HEADER, "standard", faults);
+		return;
+	case SIGNATURE_TIMESTAMPED:
+		return;
 	}
 }
 
 static void check_descriptors(const struct config *config, struct faults *faults)
 {
-	int64_t wanted = config_number(config, CONFIG_LISTEN_MAX_CONNECTIONS) + CHECK_OTHER_FDS;
+	size_t wanted = options_descriptors(config_settings(config));
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < (rlim_t)wanted) {
-		say_setting(faults, true, config, CONFIG_LISTEN_MAX_CONNECTIONS,
-			"needs %" PRId64 " descriptors, and a process started here may have "
-			"%" PRIuMAX "; raise LimitNOFILE=",
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < wanted) {
+		config_warn(config, CONFIG_LISTEN_MAX_CONNECTIONS, faults,
+			": needs %zu descriptors, and a process started here may have %" PRIuMAX
+			"; raise LimitNOFILE=",
 			wanted, (uintmax_t)limit.rlim_max);
 	}
 }
@@ -283,10 +258,10 @@ static void check_offline(const struct command *command, struct faults *faults)
 	"and not pg_catalog.has_function_privilege(p.oid, 'execute')"
 
 struct online {
+	const struct config *config;
+	struct faults *faults;
 	struct loop *loop;
 	struct store *store;
-	struct faults *faults;
-	const char *setting;
 };
 
 static void rights_told(void *tag, const struct store_result *result)
@@ -294,12 +269,13 @@ static void rights_told(void *tag, const struct store_result *result)
 	struct online *online = tag;
 
 	if (result->end != STORE_COMMITTED) {
-		fault_add(online->faults, "%s: the database would not say what orderd may do: %.*s",
-			online->setting, (int)result->message.len, result->message.ptr);
+		config_fault(online->config, CONFIG_DATABASE_CONNINFO, online->faults,
+			": the database would not say what orderd may do: %.*s",
+			(int)result->message.len, result->message.ptr);
 	} else if (result->value.len > 0) {
-		fault_add(online->faults,
-			"%s: the role may not execute %.*s; run orderd migrate, which grants it",
-			online->setting, (int)result->value.len, result->value.ptr);
+		config_fault(online->config, CONFIG_DATABASE_CONNINFO, online->faults,
+			": the role may not execute %.*s; run orderd migrate, which grants it",
+			(int)result->value.len, result->value.ptr);
 	}
 	loop_stop(online->loop);
 }
@@ -324,7 +300,7 @@ static void time_is_up(void *owner)
 	struct online *online = owner;
 	const char *problem = store_problem(online->store);
 
-	fault_add(online->faults, "%s: %s", online->setting,
+	config_fault(online->config, CONFIG_DATABASE_CONNINFO, online->faults, ": %s",
 		problem[0] ? problem : "the database does not answer");
 	loop_stop(online->loop);
 }
@@ -335,17 +311,10 @@ static void check_database(const struct config *config, struct faults *faults)
 		.connected = connected,
 		.disconnected = disconnected,
 	};
-	const struct store_options options = {
-		.conninfo = config_text(config, CONFIG_DATABASE_CONNINFO),
-		.application_name = "orderd check",
-		.allow_unsafe_fsync =
-			config_number(config, CONFIG_DATABASE_ALLOW_UNSAFE_FSYNC) != 0,
-	};
-	char setting[CHECK_ORIGIN_MAX + CONFIG_NAME_MAX];
-	struct online online = { .loop = loop_new(), .faults = faults, .setting = setting };
+	const struct store_options options = options_store(config_settings(config), "orderd check");
+	struct online online = { .config = config, .faults = faults, .loop = loop_new() };
 	struct loop_timer *timer = loop_timer_new(online.loop, time_is_up, &online);
 
-	name_setting(config, CONFIG_DATABASE_CONNINFO, setting, sizeof(setting));
 	online.store = store_new(online.loop, &options, &events, &online);
 	loop_timer_start(timer, CHECK_ONLINE_MS);
 	loop_run(online.loop);
@@ -365,31 +334,31 @@ static void judge_answer(
 	case TORQUE_GOOD:
 		return;
 	case TORQUE_UNAUTHORIZED:
-		say_setting(faults, false, config, CONFIG_TORQUE_API_KEY,
-			"the API refuses the key: %s", problem);
+		config_fault(config, CONFIG_TORQUE_API_KEY, faults, ": the API refuses the key: %s",
+			problem);
 		return;
 	case TORQUE_RATE_LIMITED:
-		say_setting(faults, true, config, CONFIG_TORQUE_BASE_URL,
-			"the API has no call left for us at present: %s", problem);
+		config_warn(config, CONFIG_TORQUE_BASE_URL, faults,
+			": the API has no call left for us at present: %s", problem);
 		return;
 	case TORQUE_NOT_FOUND:
-		say_setting(faults, false, config, CONFIG_TORQUE_BASE_URL,
-			"there are no orders to list: %s", problem);
+		config_fault(config, CONFIG_TORQUE_BASE_URL, faults,
+			": there are no orders to list: %s", problem);
 		return;
 	case TORQUE_UNTRUSTED:
-		say_setting(faults, false, config, CONFIG_TORQUE_BASE_URL,
-			"it cannot be trusted: %s", problem);
+		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": it cannot be trusted: %s",
+			problem);
 		return;
 	case TORQUE_UNREACHABLE:
 	case TORQUE_LATE:
-		say_setting(faults, false, config, CONFIG_TORQUE_BASE_URL,
-			"it cannot be reached: %s", problem);
+		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": it cannot be reached: %s",
+			problem);
 		return;
 	case TORQUE_REFUSED:
 	case TORQUE_SERVER_ERROR:
 	case TORQUE_MALFORMED:
-		say_setting(faults, false, config, CONFIG_TORQUE_BASE_URL,
-			"the API does not answer as it should: %s", problem);
+		config_fault(config, CONFIG_TORQUE_BASE_URL, faults,
+			": the API does not answer as it should: %s", problem);
 		return;
 	}
 }
@@ -401,13 +370,13 @@ static void check_clock(
 {
 	int64_t ahead_s = (answer->asked_us - answer->date_us) / SECOND_US - 1;
 	int64_t behind_s = (answer->date_us - answer->answered_us) / SECOND_US;
-	int64_t tolerance_ms = config_number(config, CONFIG_WEBHOOK_TOLERANCE);
+	int64_t tolerance_ms = config_settings(config)->webhook.tolerance_ms;
 	int64_t apart_s = ahead_s > behind_s ? ahead_s : behind_s;
 	const char *side = ahead_s > behind_s ? "ahead of" : "behind";
 
 	if (answer->date_us == 0) {
-		say_setting(faults, true, config, CONFIG_TORQUE_BASE_URL,
-			"its answers have no Date; the clocks were not compared");
+		config_warn(config, CONFIG_TORQUE_BASE_URL, faults,
+			": its answers have no Date; the clocks were not compared");
 	} else if (apart_s * 1000 > tolerance_ms) {
 		fault_add(faults,
 			"the clock of this host is %" PRId64 " s %s the API's, more than [webhook] "
@@ -436,8 +405,8 @@ static void check_api(const struct config *config, struct faults *faults)
 	if (answer) {
 		judge_answer(config, answer, faults);
 	} else if (code != EX_CONFIG) {
-		say_setting(faults, false, config, CONFIG_DATABASE_CONNINFO,
-			"it gives no place in the API's budget; the API was not asked");
+		config_fault(config, CONFIG_DATABASE_CONNINFO, faults,
+			": it gives no place in the API's budget; the API was not asked");
 	}
 	if (answer && answer->status > 0) {
 		check_clock(config, answer, faults);

@@ -61,7 +61,7 @@ static bool is_given(const json_t *object, const char *name)
 
 static int check_business(const struct cart *cart)
 {
-	const char *ours = config_text(cart->command->config, CONFIG_TORQUE_BUSINESS_ID);
+	const char *ours = cart->command->settings->torque.business_id;
 	const char *given = json_string_value(json_object_get(cart->document, "businessId"));
 
 	if (!is_given(cart->document, "businessId") && !ours[0]) {
@@ -104,8 +104,8 @@ static void put_options(const struct cart *cart, FILE *out, const char *webhook_
 
 static void put_request(const struct cart *cart, FILE *out)
 {
-	const struct config *config = cart->command->config;
-	const char *webhook_url = config_text(config, CONFIG_LISTEN_PUBLIC_URL);
+	const struct settings *settings = cart->command->settings;
+	const char *webhook_url = settings->listen.public_url;
 	const json_t *options = json_object_get(cart->document, "options");
 	bool adds_url = webhook_url[0] && !is_given(options, "webhookUrl");
 	const char *brace = memchr(cart->bytes.ptr, '{', cart->bytes.len);
@@ -114,8 +114,7 @@ static void put_request(const struct cart *cart, FILE *out)
 
 	fputc('{', out);
 	if (!is_given(cart->document, "businessId")) {
-		put_member(out, "businessId", config_text(config, CONFIG_TORQUE_BUSINESS_ID),
-			more || adds_url);
+		put_member(out, "businessId", settings->torque.business_id, more || adds_url);
 	}
 	if (adds_url && !options) {
 		fputs("\"options\":{", out);

@@ -30,7 +30,7 @@ static struct migration_options admin_options(const struct command *command)
 	const char *admin = verb_value(command, "admin-conninfo");
 
 	return (struct migration_options){
-		.conninfo = admin ? admin : config_text(command->config, CONFIG_DATABASE_CONNINFO),
+		.conninfo = admin ? admin : command->settings->database.conninfo,
 		.as_invoker = !admin,
 	};
 }
@@ -106,7 +106,7 @@ static int show_status(const struct command *command)
 {
 	const char *admin = verb_value(command, "admin-conninfo");
 	struct migration_options options = {
-		.conninfo = admin ? admin : config_text(command->config, CONFIG_DATABASE_CONNINFO),
+		.conninfo = admin ? admin : command->settings->database.conninfo,
 	};
 	struct migration_state state;
 	enum migration_end end = migration_look(&options, &state);

@@ -1,3 +1,4 @@
+/* A process receives, polls or both: it starts, reloads and drains here. */
 #include "command/service.h"
 
 #include <signal.h>
@@ -10,11 +11,9 @@
 #include "io/loop.h"
 #include "io/notify.h"
 #include "settings/options.h"
-#include "settings/secrets.h"
 
 enum {
 	SERVICE_DRAIN_MS = 10000, /* then what is still under way is left to the senders' retries */
-	SERVICE_PROBLEM_MAX = 512,
 };
 
 /* What the process does: one of them or both. */
@@ -36,10 +35,9 @@ struct service {
 	bool stopping;
 };
 
-static void set_up_log(const struct config *config)
+static void set_up_log(const struct settings *settings)
 {
-	log_setup((enum log_level)config_number(config, CONFIG_LOG_LEVEL),
-		(enum log_format)config_number(config, CONFIG_LOG_FORMAT));
+	log_setup(settings->log.level, settings->log.format);
 }
 
 /* Reload: parse whole, validate, then swap. */
@@ -87,11 +85,8 @@ static bool load_fresh(const struct service *service, const struct config *confi
 		usable = fresh->secrets != NULL;
 	}
 	if (service->halves & HALF_RECONCILE) {
-		struct secret *key = secrets_load_api_key(config, faults);
-
-		fresh->torque = key ? options_torque(service->loop, config, key, faults) : NULL;
+		fresh->torque = options_torque(service->loop, config, faults);
 		usable = usable && fresh->torque;
-		secret_free(key);
 	}
 	return usable;
 }
@@ -107,16 +102,17 @@ static void free_fresh(struct fresh *fresh)
 static bool swap(struct service *service, struct fresh *fresh, struct faults *faults)
 {
 	bool changed[CONFIG_KEY_COUNT];
-	char problem[SERVICE_PROBLEM_MAX];
+	const struct settings *settings = config_settings(fresh->config);
+	struct problem problem;
 
 	config_keep(fresh->config, service->config, changed);
-	if (service->receiver && !receiver_change(service->receiver, fresh->config, fresh->secrets,
-					 problem, sizeof(problem))) {
-		fault_add(faults, "%s", problem);
+	if (service->receiver &&
+		!receiver_change(service->receiver, settings, fresh->secrets, &problem)) {
+		fault_add(faults, "%s", problem.text);
 		return false;
 	}
 	if (service->reconcile) {
-		const struct reconcile_options options = options_reconcile(fresh->config);
+		const struct reconcile_options options = options_reconcile(settings);
 
 		reconcile_change(service->reconcile, &options, fresh->torque);
 	}
@@ -126,7 +122,7 @@ static bool swap(struct service *service, struct fresh *fresh, struct faults *fa
 	service->config = fresh->config;
 	config_free(service->reloaded);
 	service->reloaded = fresh->config;
-	set_up_log(fresh->config);
+	set_up_log(settings);
 	return true;
 }
 
@@ -210,43 +206,42 @@ static void stop_asked(void *owner)
 
 /* Start: what can fail for the configuration's sake fails here, before READY=1. */
 
-static int refuse_to_listen(const char *problem)
+static int refuse_to_listen(const struct problem *problem)
 {
-	log_event(LOG_ERROR, "listen_failed", LOG_FIELDS(LOG_STRING("error", problem)));
+	log_event(LOG_ERROR, "listen_failed", LOG_FIELDS(LOG_STRING("error", problem->text)));
 	return EX_TEMPFAIL;
 }
 
 static int open_health(struct service *service)
 {
+	const struct settings *settings = config_settings(service->config);
 	const struct batch *batch = service->receiver ? receiver_batch(service->receiver) : NULL;
-	char problem[SERVICE_PROBLEM_MAX] = "";
-	const struct health_options options = {
-		.address = config_text(service->config,
-			service->receiver ? CONFIG_ADMIN_ADDRESS : CONFIG_ADMIN_RECONCILE_ADDRESS),
-	};
+	const struct health_options options = options_health(settings, service->receiver != NULL);
+	struct problem problem;
 
-	service->health = health_new(
-		service->loop, batch, service->reconcile, &options, problem, sizeof(problem));
-	return service->health ? EX_OK : refuse_to_listen(problem);
+	service->health = health_new(service->loop, batch, service->reconcile, &options,
+		problem.text, sizeof(problem.text));
+	return service->health ? EX_OK : refuse_to_listen(&problem);
 }
 
 /* Takes torque, which is NULL without a poller. */
 static int open_halves(struct service *service, struct torque *torque)
 {
-	char problem[SERVICE_PROBLEM_MAX] = "";
+	const struct settings *settings = config_settings(service->config);
+	struct problem problem;
 
 	if (torque) {
-		struct reconcile_options options = options_reconcile(service->config);
+		struct reconcile_options options = options_reconcile(settings);
 
 		service->reconcile = reconcile_new(service->loop, &options, torque);
 	}
 	if (service->halves & HALF_RECEIVE) {
 		int listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : -1;
 
-		service->receiver = receiver_new(service->loop, service->config, service->secrets,
-			listen_fd, problem, sizeof(problem));
+		service->receiver = receiver_new(
+			service->loop, settings, service->secrets, listen_fd, &problem);
 		if (!service->receiver) {
-			return refuse_to_listen(problem);
+			return refuse_to_listen(&problem);
 		}
 	}
 	return open_health(service);
@@ -264,19 +259,18 @@ static void listen_to_signals(struct service *service)
 
 static void log_start(const struct service *service)
 {
+	const struct settings *settings = config_settings(service->config);
 	const char *admin = health_address(service->health);
 
 	if (service->reconcile) {
 		log_event(LOG_NOTICE, "polling",
-			LOG_FIELDS(LOG_STRING("api",
-					   config_text(service->config, CONFIG_TORQUE_BASE_URL)),
+			LOG_FIELDS(LOG_STRING("api", settings->torque.base_url),
 				LOG_STRING("admin", admin)));
 	}
 	if (service->receiver) {
 		log_event(LOG_NOTICE, "listening",
 			LOG_FIELDS(LOG_STRING("address", receiver_address(service->receiver)),
-				LOG_STRING(
-					"path", config_text(service->config, CONFIG_LISTEN_PATH)),
+				LOG_STRING("path", settings->listen.path),
 				LOG_STRING("admin", admin)));
 	}
 }
@@ -326,7 +320,7 @@ static int run(const struct command *command, unsigned halves)
 		return code;
 	}
 	service.secrets = fresh.secrets;
-	set_up_log(command->config);
+	set_up_log(command->settings);
 	listen_to_signals(&service);
 	code = open_halves(&service, fresh.torque);
 	if (code == EX_OK) {

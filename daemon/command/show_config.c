@@ -1,3 +1,4 @@
+/* The settings are printed with where each comes from, or as a file of defaults to start from. */
 #include "command/show_config.h"
 
 #include <jansson.h>
@@ -8,7 +9,6 @@ enum {
 	COLUMN_SETTING = 30,
 	COLUMN_VALUE = 34,
 	EXAMPLE_WIDTH = 98,
-	ORIGIN_MAX = 512,
 };
 
 static const char *origin_word(enum config_origin origin)
@@ -30,11 +30,11 @@ static int print_settings(const struct config *config)
 {
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
 		const char *value = config_text(config, (enum config_key)key);
-		char setting[CONFIG_NAME_MAX], origin[ORIGIN_MAX];
+		char setting[CONFIG_NAME_MAX], origin[CONFIG_ORIGIN_MAX];
 
 		snprintf(setting, sizeof(setting), "%s.%s", config_rules[key].section,
 			config_rules[key].name);
-		config_say_origin(config, (enum config_key)key, origin, sizeof(origin));
+		config_say_origin(config, (enum config_key)key, origin);
 		printf("%-*s %-*s %s\n", COLUMN_SETTING, setting, COLUMN_VALUE,
 			value[0] ? value : "(none)", origin);
 	}
@@ -47,9 +47,9 @@ static int print_json(const struct config *config)
 
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
 		const struct config_rule *rule = &config_rules[key];
-		char origin[ORIGIN_MAX];
+		char origin[CONFIG_ORIGIN_MAX];
 
-		config_say_origin(config, (enum config_key)key, origin, sizeof(origin));
+		config_say_origin(config, (enum config_key)key, origin);
 		json_array_append_new(settings,
 			json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "section", rule->section, "key",
 				rule->name, "value", config_text(config, (enum config_key)key),

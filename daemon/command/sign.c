@@ -32,10 +32,10 @@ static void add(struct signed_headers *headers, const char *name, const char *va
 	headers->count++;
 }
 
-bool sign_headers(const struct config *config, const struct secrets *secrets, struct text id,
+bool sign_headers(const struct settings *settings, const struct secrets *secrets, struct text id,
 	int64_t at_us, struct text body, struct signed_headers *ret_headers)
 {
-	struct signature_rules rules = secrets_rules(secrets, config);
+	struct signature_rules rules = secrets_rules(secrets);
 	struct signed_headers headers = { .count = 0 };
 	char signature[SIGNATURE_TEXT_MAX];
 	char made_id[sizeof("msg_") + ID_DIGITS] = "msg_";
@@ -59,7 +59,7 @@ bool sign_headers(const struct config *config, const struct secrets *secrets, st
 		add(&headers, "webhook-timestamp", seconds);
 		add(&headers, "webhook-signature", signature);
 	} else {
-		add(&headers, config_text(config, CONFIG_WEBHOOK_HEADER), signature);
+		add(&headers, settings->webhook.header, signature);
 	}
 	*ret_headers = headers;
 	return true;
@@ -113,7 +113,7 @@ static int sign_body(const struct command *command, const struct secrets *secret
 			"--id takes at most %d visible ASCII characters without a dot",
 			SIGN_VALUE_MAX - 1);
 	}
-	if (!sign_headers(command->config, secrets, id, at_us, body, &headers)) {
+	if (!sign_headers(command->settings, secrets, id, at_us, body, &headers)) {
 		fprintf(stderr, "orderd: OpenSSL cannot sign\n");
 		return EX_SOFTWARE;
 	}

@@ -17,7 +17,7 @@ struct signed_headers {
 
 /* id may be len 0: the scheme standard then gets a random one. at_us: wall time of the attempt.
  * False: OpenSSL failed, or the kernel gave no random bytes. */
-bool sign_headers(const struct config *config, const struct secrets *secrets, struct text id,
+bool sign_headers(const struct settings *settings, const struct secrets *secrets, struct text id,
 	int64_t at_us, struct text body, struct signed_headers *ret_headers);
 
 /* Lower-case hex digits of random bytes: digits and a NUL. False: the kernel gave none. */

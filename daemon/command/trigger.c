@@ -152,7 +152,7 @@ static void send_next(struct trigger *trigger)
 		return;
 	}
 	request.body = (struct text){ body, write_body(trigger, body) };
-	if (request.body.len == 0 || !sign_headers(trigger->command->config, trigger->secrets,
+	if (request.body.len == 0 || !sign_headers(trigger->command->settings, trigger->secrets,
 					     text_of(""), now_us, request.body, &headers)) {
 		fprintf(stderr, "orderd: the event cannot be signed\n");
 		stop(trigger, EX_SOFTWARE);
@@ -230,24 +230,24 @@ static void answer_arrived(void *tag, const struct client_answer *answer)
 }
 
 /* Our own listener, as this host reaches it. A certificate is for the public name. */
-static bool own_url(const struct config *config, char out[TRIGGER_URL_MAX])
+static bool own_url(const struct settings *settings, char out[TRIGGER_URL_MAX])
 {
-	const char *public_url = config_text(config, CONFIG_LISTEN_PUBLIC_URL);
-	bool tls = config_text(config, CONFIG_LISTEN_TLS_CERTIFICATE)[0] != '\0';
+	const char *public_url = settings->listen.public_url;
+	bool tls = settings->listen.tls_certificate[0] != '\0';
 	struct address address;
 	char written[ADDRESS_TEXT_MAX];
 
 	if (tls && public_url[0]) {
 		return snprintf(out, TRIGGER_URL_MAX, "%s", public_url) < TRIGGER_URL_MAX;
 	}
-	if (!address_read(text_of(config_text(config, CONFIG_LISTEN_ADDRESS)), &address) ||
+	if (!address_read(text_of(settings->listen.address), &address) ||
 		address_port(&address) == 0) {
 		return false;
 	}
 	address_reach(&address);
 	address_write(&address, written);
 	return snprintf(out, TRIGGER_URL_MAX, "http%s://%s%s", tls ? "s" : "", written,
-		       config_text(config, CONFIG_LISTEN_PATH)) < TRIGGER_URL_MAX;
+		       settings->listen.path) < TRIGGER_URL_MAX;
 }
 
 static int send_all(struct trigger *trigger, const char *url)
@@ -280,9 +280,9 @@ static char *as_json(const char *word)
 
 static int send_as_asked(struct trigger *trigger)
 {
-	const struct config *config = trigger->command->config;
+	const struct settings *settings = trigger->command->settings;
 	const char *status = verb_value(trigger->command, "status");
-	const char *business = config_text(config, CONFIG_TORQUE_BUSINESS_ID);
+	const char *business = settings->torque.business_id;
 	const char *url = verb_value(trigger->command, "to");
 	char own[TRIGGER_URL_MAX];
 	CLEANUP(cleanup_free)
@@ -293,7 +293,7 @@ static int send_as_asked(struct trigger *trigger)
 	if (!status_json || strlen(status_json) > TRIGGER_WORD_MAX) {
 		return verb_usage(trigger->command, "--status takes a word in UTF-8");
 	}
-	if (!url && !own_url(config, own)) {
+	if (!url && !own_url(settings, own)) {
 		return verb_usage(trigger->command,
 			"[listen] address has no port of its own; give the receiver with --to");
 	}

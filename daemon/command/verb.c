@@ -278,6 +278,7 @@ static int run_with_config(struct command *command)
 	int code;
 
 	command->config = config;
+	command->settings = config_settings(config);
 	command->faults = &faults;
 	if (command->verb->config == VERB_CONFIG) {
 		fault_print(&faults, stderr);
@@ -288,6 +289,7 @@ static int run_with_config(struct command *command)
 		code = command->verb->run(command);
 	}
 	command->config = NULL;
+	command->settings = NULL;
 	command->faults = NULL;
 	config_free(config);
 	fault_fini(&faults);

@@ -44,7 +44,8 @@ struct verb {
 struct command {
 	const struct verb *verbs; /* the whole table, up to a name of NULL */
 	const struct verb *verb;
-	const struct config *config; /* NULL with VERB_NO_CONFIG */
+	const struct config *config; /* NULL with VERB_NO_CONFIG, as settings */
+	const struct settings *settings;
 	const struct faults *faults; /* of the config: warnings, or all with VERB_FAULTY_CONFIG */
 	const char *config_file;     /* of -c; NULL: not given */
 	const char *flags[CONFIG_KEY_COUNT]; /* --SECTION-KEY; NULL: not given */

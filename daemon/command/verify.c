@@ -203,7 +203,7 @@ static void read_signature(struct readings *readings, struct text signature)
 /* The other reading of the secrets, as text or as base64, in pages of their own. */
 static void other_keys(const struct case_to_judge *it, struct secret *other[SIGNATURE_SECRETS_MAX])
 {
-	bool as_base64 = !secrets_are_base64(it->command->config);
+	bool as_base64 = !secrets_are_base64(it->command->settings);
 
 	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
 		unsigned char key[SECRET_MAX];
@@ -224,7 +224,7 @@ static size_t read_settings(const struct case_to_judge *it,
 		"[webhook] scheme = standard", "[webhook] scheme = timestamped" };
 	static const char *const key_changes[] = { "[webhook] key = base64",
 		"[webhook] key = text" };
-	struct signature_rules own = secrets_rules(it->secrets, it->command->config);
+	struct signature_rules own = secrets_rules(it->secrets);
 	struct signature_rules rules = own;
 	size_t count = 0;
 
@@ -233,7 +233,7 @@ static size_t read_settings(const struct case_to_judge *it,
 		rules.secret[i] = other[i] ? secret_text(other[i]) : text_of("");
 	}
 	if (rules.secret[0].len > 0 || rules.secret[1].len > 0) {
-		bool base64 = secrets_are_base64(it->command->config);
+		bool base64 = secrets_are_base64(it->command->settings);
 
 		rulings[count++] = (struct ruling){ key_changes[base64 ? 1 : 0], rules };
 	}
@@ -377,7 +377,7 @@ static int print_verdict(const struct command *command, enum signature_verdict v
 
 static int judge(const struct case_to_judge *it)
 {
-	struct signature_rules rules = secrets_rules(it->secrets, it->command->config);
+	struct signature_rules rules = secrets_rules(it->secrets);
 	size_t index = 0;
 	enum signature_verdict verdict =
 		signature_verify(&rules, &it->claim, it->body, it->now_us, &index);
@@ -416,7 +416,7 @@ static int verify_body(
 		return verb_usage(
 			command, "--at takes a time of RFC 3339, as 2026-01-31T10:00:00Z");
 	}
-	if (config_number(command->config, CONFIG_WEBHOOK_SCHEME) == SIGNATURE_STANDARD &&
+	if (command->settings->webhook.scheme == SIGNATURE_STANDARD &&
 		(it.claim.id.len == 0 || it.claim.timestamp.len == 0)) {
 		return verb_usage(command,
 			"the scheme standard signs webhook-id and webhook-timestamp too: give --id "

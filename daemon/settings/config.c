@@ -1,165 +1,81 @@
+/* A file, the environment and flags fill the settings, through the table of keys. */
 #include "settings/config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/die.h"
-#include "base/log.h"
+#include "base/file.h"
 #include "base/memory.h"
-#include "flow/batch.h"
-#include "flow/intake.h"
-#include "http/server.h"
+#include "base/secret.h"
 #include "http/url.h"
-#include "order/signature.h"
 #include "pg/resolve.h"
 #include "settings/ini.h"
 
 enum { SECTIONS_MAX = CONFIG_KEY_COUNT };
 
-#define KIB       INT64_C(1024)
-#define SECOND_MS INT64_C(1000)
-#define DAY_MS    (24 * 3600 * SECOND_MS)
-
-/* clang-format off */
-const struct config_rule config_rules[CONFIG_KEY_COUNT] = {
-	[CONFIG_LISTEN_ADDRESS] = { "listen", "address", "127.0.0.1:8480", false,
-		"Where webhooks are received. A socket handed over by the service manager wins over it.",
-		{ .type = VALUE_ADDRESS } },
-	[CONFIG_LISTEN_PATH] = { "listen", "path", "/webhooks/torque", true,
-		"The only path that is answered, compared byte for byte.",
-		{ .type = VALUE_PATH, .max = INTAKE_PATH_MAX - 1 } },
-	[CONFIG_LISTEN_TLS_CERTIFICATE] = { "listen", "tls_certificate", "", false,
-		"Certificate chain in PEM. Empty: plain HTTP, for a proxy on this host. A reload reads "
-		"the file again; another file needs a restart.",
-		{ .type = VALUE_FILE, .optional = true } },
-	[CONFIG_LISTEN_TLS_KEY] = { "listen", "tls_key", "", false,
-		"The private key of tls_certificate, in PEM. Read again with the certificate.",
-		{ .type = VALUE_FILE, .optional = true } },
-	[CONFIG_LISTEN_PUBLIC_URL] = { "listen", "public_url", "", true,
-		"The URL under which Torque reaches this receiver: what is given as webhookUrl.",
-		{ .type = VALUE_URL, .optional = true } },
-	[CONFIG_LISTEN_MAX_CONNECTIONS] = { "listen", "max_connections", "10000", false,
-		"Connections at one time; beyond them accepting pauses. Each takes a descriptor.",
-		{ .type = VALUE_COUNT, .min = 1, .max = 1000000 } },
-	[CONFIG_ADMIN_ADDRESS] = { "admin", "address", "127.0.0.1:8481", false,
-		"Where /livez, /readyz and /metrics are answered. Empty: nowhere.",
-		{ .type = VALUE_ADDRESS, .optional = true } },
-	[CONFIG_ADMIN_RECONCILE_ADDRESS] = { "admin", "reconcile_address", "127.0.0.1:8482", false,
-		"The same for a poller that runs as a process of its own. Empty: nowhere.",
-		{ .type = VALUE_ADDRESS, .optional = true } },
-	[CONFIG_DATABASE_CONNINFO] = { "database", "conninfo", "host=/run/postgresql dbname=orderd", false,
-		"How PostgreSQL is reached, in the words of libpq; several hosts for failover. Never "
-		"with a password: peer authentication, or passfile=/path.",
-		{ .type = VALUE_CONNINFO } },
-	[CONFIG_DATABASE_CONNECTIONS] = { "database", "connections", "2", false,
-		"How many connections commit deliveries. More pay only when the disk is slow.",
-		{ .type = VALUE_COUNT, .min = 1, .max = BATCH_CONNECTIONS_MAX } },
-	[CONFIG_DATABASE_ALLOW_UNSAFE_FSYNC] = { "database", "allow_unsafe_fsync", "no", false,
-		"Accept a server with fsync=off, which loses acknowledged deliveries in a crash. For tests.",
-		{ .type = VALUE_YES_NO } },
-	[CONFIG_DATABASE_NOTIFY] = { "database", "notify", "yes", false,
-		"NOTIFY torque_orders with the id of each order that changed.",
-		{ .type = VALUE_YES_NO } },
-	[CONFIG_TORQUE_BASE_URL] = { "torque", "base_url", "https://api.torque.fi/v1", true,
-		"Where the Checkout API is. http:// for an address of this host only.",
-		{ .type = VALUE_URL } },
-	[CONFIG_TORQUE_BUSINESS_ID] = { "torque", "business_id", "", true,
-		"Deliveries that name another business are quarantined. Empty: any is taken.",
-		{ .type = VALUE_TEXT, .optional = true, .min = 1, .max = 255 } },
-	[CONFIG_TORQUE_API_KEY] = { "torque", "api_key", "credential:api-key", true,
-		"Names the API key, which the receiver does not need; never the key itself.",
-		{ .type = VALUE_SECRET } },
-	[CONFIG_TORQUE_CA_FILE] = { "torque", "ca_file", "", true,
-		"Certificates in PEM that the API's must come from. Empty: those the system trusts.",
-		{ .type = VALUE_FILE, .optional = true } },
-	[CONFIG_TORQUE_REQUESTS_PER_MINUTE] = { "torque", "requests_per_minute", "30", true,
-		"The most calls to the API in any 60 s, whoever of orderd makes them.",
-		{ .type = VALUE_COUNT, .min = 1, .max = 10000 } },
-	[CONFIG_TORQUE_FLOOR] = { "torque", "floor", "20", true,
-		"What is left of the API's own limit for the merchant's other programs: below it polling "
-		"waits.",
-		{ .type = VALUE_COUNT, .min = 0, .max = 10000 } },
-	[CONFIG_WEBHOOK_SCHEME] = { "webhook", "scheme", "torque", true,
-		"How deliveries are signed. torque: HMAC-SHA-256 of the body as hex, sha256=hex or "
-		"base64. standard: Standard Webhooks. timestamped: t=,v1= over the time and the body.",
-		{ .type = VALUE_CHOICE, .words = { "torque", "standard", "timestamped" } } },
-	[CONFIG_WEBHOOK_SECRET] = { "webhook", "secret", "credential:webhook-secret", true,
-		"Names the webhook secret; never the secret itself.",
-		{ .type = VALUE_SECRET } },
-	[CONFIG_WEBHOOK_SECRET_PREVIOUS] = { "webhook", "secret_previous", "", true,
-		"Names the secret before it, which still counts while the secret is being changed.",
-		{ .type = VALUE_SECRET, .optional = true } },
-	[CONFIG_WEBHOOK_KEY] = { "webhook", "key", "auto", true,
-		"What the signing key is. text: the whole secret. base64: what follows whsec_, decoded. "
-		"auto: base64 for the scheme standard, else text.",
-		{ .type = VALUE_CHOICE, .words = { "auto", "text", "base64" } } },
-	[CONFIG_WEBHOOK_HEADER] = { "webhook", "header", "X-Torque-Signature", true,
-		"The header that carries the signature. The scheme standard has its own headers.",
-		{ .type = VALUE_HEADER } },
-	[CONFIG_WEBHOOK_TOLERANCE] = { "webhook", "tolerance", "5min", true,
-		"How far the time of an attempt may be from ours, in both directions, where the scheme "
-		"signs that time.",
-		{ .type = VALUE_DURATION, .min = SECOND_MS, .max = DAY_MS } },
-	[CONFIG_WEBHOOK_MAX_BODY] = { "webhook", "max_body", "1MiB", false,
-		"Bytes of the longest delivery; a longer one is answered 413.",
-		{ .type = VALUE_SIZE, .min = KIB, .max = BATCH_QUEUE_BYTES_MAX } },
-	[CONFIG_WEBHOOK_ANSWER_DEADLINE] = { "webhook", "answer_deadline", "2500ms", false,
-		"The longest a delivery waits for its commit; then it is answered 503, to come again.",
-		{ .type = VALUE_DURATION, .min = 200, .max = SERVER_ANSWER_MS } },
-	[CONFIG_RECONCILE_SWEEP_EVERY] = { "reconcile", "sweep_every", "1min", true,
-		"How often the newest orders are listed.",
-		{ .type = VALUE_DURATION, .min = SECOND_MS, .max = DAY_MS } },
-	[CONFIG_RECONCILE_LOOKBACK] = { "reconcile", "lookback", "15min", true,
-		"How far back each of these lists reaches: orders may show up late. What no webhook told "
-		"in this time is drift.",
-		{ .type = VALUE_DURATION, .min = SECOND_MS, .max = 7 * DAY_MS } },
-	[CONFIG_RECONCILE_OPEN_EVERY] = { "reconcile", "open_every", "5min", true,
-		"How often the orders that are not finished are compared with the API's.",
-		{ .type = VALUE_DURATION, .min = SECOND_MS, .max = DAY_MS } },
-	[CONFIG_RECONCILE_HISTORY] = { "reconcile", "history", "90d", true,
-		"How old an order may be and still be looked after.",
-		{ .type = VALUE_DURATION, .min = 3600 * SECOND_MS, .max = 3650 * DAY_MS } },
-	[CONFIG_LOG_LEVEL] = { "log", "level", "info", true,
-		"Events below this are not logged.",
-		{ .type = VALUE_CHOICE, .words = { "error", "warning", "notice", "info", "debug" } } },
-	[CONFIG_LOG_FORMAT] = { "log", "format", "auto", true,
-		"auto: journal under systemd, else logfmt.",
-		{ .type = VALUE_CHOICE, .words = { "auto", "journal", "logfmt", "json" } } },
-};
-/* clang-format on */
-
-_Static_assert(SIGNATURE_TORQUE == 0 && SIGNATURE_STANDARD == 1 && SIGNATURE_TIMESTAMPED == 2,
-	"the words of [webhook] scheme stand in the order of enum signature_scheme");
-_Static_assert(
-	LOG_ERROR == 0 && LOG_WARNING == 1 && LOG_NOTICE == 2 && LOG_INFO == 3 && LOG_DEBUG == 4,
-	"the words of [log] level stand in the order of enum log_level");
-_Static_assert(LOG_AUTO == 0 && LOG_JOURNAL == 1 && LOG_LOGFMT == 2 && LOG_JSON == 3,
-	"the words of [log] format stand in the order of enum log_format");
-
 struct setting {
 	char *text;
-	int64_t number;
+	char *path; /* of a VALUE_FILE that names a credential */
 	enum config_origin origin;
 	unsigned line; /* CONFIG_FROM_FILE */
 	bool faulty;   /* another value was given and refused */
 };
 
 struct config {
-	struct setting settings[CONFIG_KEY_COUNT];
+	struct settings settings; /* its texts are those of list */
+	struct setting list[CONFIG_KEY_COUNT];
 	char *file; /* the one that was read; NULL: none */
 };
 
-static void keep_value(struct setting *setting, struct text value, int64_t number)
+static void store(
+	struct config *config, const struct config_field *field, const char *text, int64_t number)
 {
-	char *copy = memory_copy_text(value);
+	void *member = (char *)&config->settings + field->offset;
 
+	switch (field->type) {
+	case CONFIG_TYPE_TEXT:
+		*(const char **)member = text;
+		return;
+	case CONFIG_TYPE_BOOL:
+		*(bool *)member = number != 0;
+		return;
+	case CONFIG_TYPE_UNSIGNED:
+		*(unsigned *)member = (unsigned)number;
+		return;
+	case CONFIG_TYPE_SIZE:
+		*(size_t *)member = (size_t)number;
+		return;
+	case CONFIG_TYPE_INT64:
+		*(int64_t *)member = number;
+		return;
+	}
+}
+
+/* False, with nothing changed, when the table does not take the value. */
+static bool set_value(
+	struct config *config, enum config_key key, struct text value, struct problem *problem)
+{
+	const struct config_rule *rule = &config_rules[key];
+	struct setting *setting = &config->list[key];
+	struct text credential = text_without_prefix(value, TEXT("credential:"));
+	int64_t number;
+
+	if (!value_parse(&rule->value, value, &number, problem)) {
+		return false;
+	}
 	free(setting->text);
-	setting->text = copy;
-	setting->number = number;
+	free(setting->path);
+	setting->text = memory_copy_text(value);
+	setting->path = NULL;
+	if (rule->value.type == VALUE_FILE && credential.len < value.len) {
+		setting->path = secret_credential_path(credential);
+	}
+	store(config, &rule->field, setting->path ? setting->path : setting->text, number);
+	return true;
 }
 
 struct config *config_new(void)
@@ -169,13 +85,10 @@ struct config *config_new(void)
 
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
 		const struct config_rule *rule = &config_rules[key];
-		struct text value = text_of(rule->initial);
-		int64_t number;
 
-		if (!value_parse(&rule->value, value, &number, &problem)) {
+		if (!set_value(config, key, text_of(rule->initial), &problem)) {
 			die("the default of [%s] %s %s", rule->section, rule->name, problem.text);
 		}
-		keep_value(&config->settings[key], value, number);
 	}
 	return config;
 }
@@ -186,7 +99,8 @@ void config_free(struct config *config)
 		return;
 	}
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
-		free(config->settings[key].text);
+		free(config->list[key].text);
+		free(config->list[key].path);
 	}
 	free(config->file);
 	free(config);
@@ -197,34 +111,45 @@ bool config_is_secret(enum config_key key)
 	return config_rules[key].value.type == VALUE_SECRET;
 }
 
-/* Where a value stands, as the start of a sentence about it. */
-struct place {
-	const char *file; /* or the name of a flag or a variable */
-	unsigned line;    /* 0: not a file */
-};
-
-static void set(struct config *config, enum config_key key, struct text value,
-	enum config_origin origin, const struct place *place, struct faults *faults)
+/* Where a value that is not in force, or not yet, stands. */
+static void say_place(const struct config *config, enum config_key key, enum config_origin origin,
+	unsigned line, char out[CONFIG_ORIGIN_MAX])
 {
-	const struct config_rule *rule = &config_rules[key];
-	struct setting *setting = &config->settings[key];
-	struct problem problem;
-	int64_t number;
+	char name[CONFIG_NAME_MAX];
 
-	if (!value_parse(&rule->value, value, &number, &problem)) {
-		if (place->line > 0) {
-			fault_add(faults, "%s:%u: [%s] %s %s", place->file, place->line,
-				rule->section, rule->name, problem.text);
-		} else {
-			fault_add(faults, "%s: [%s] %s %s", place->file, rule->section, rule->name,
-				problem.text);
-		}
-		setting->faulty = true;
+	switch (origin) {
+	case CONFIG_DEFAULT:
+		snprintf(out, CONFIG_ORIGIN_MAX, "default");
+		return;
+	case CONFIG_FROM_FILE:
+		snprintf(out, CONFIG_ORIGIN_MAX, "%s:%u", config->file, line);
+		return;
+	case CONFIG_ENVIRONMENT:
+		config_environment_name(key, out);
+		return;
+	case CONFIG_FLAG:
+		config_flag_name(key, name);
+		snprintf(out, CONFIG_ORIGIN_MAX, "--%s", name);
 		return;
 	}
-	keep_value(setting, value, number);
-	setting->origin = origin;
-	setting->line = place->line;
+}
+
+static void set(struct config *config, enum config_key key, struct text value,
+	enum config_origin origin, unsigned line, struct faults *faults)
+{
+	struct setting *setting = &config->list[key];
+	char place[CONFIG_ORIGIN_MAX];
+	struct problem problem;
+
+	if (set_value(config, key, value, &problem)) {
+		setting->origin = origin;
+		setting->line = line;
+		return;
+	}
+	setting->faulty = true;
+	say_place(config, key, origin, line, place);
+	fault_add(faults, "%s: [%s] %s %s", place, config_rules[key].section,
+		config_rules[key].name, problem.text);
 }
 
 /* The file: sections and keys have to be known, once each. */
@@ -330,7 +255,6 @@ static void unknown_key(struct reading *reading, const struct ini_item *item)
 
 static void read_value(struct reading *reading, const struct ini_item *item)
 {
-	struct place place = { reading->file, item->line };
 	enum config_key key;
 
 	if (!reading->in_section) {
@@ -355,7 +279,7 @@ static void read_value(struct reading *reading, const struct ini_item *item)
 		return;
 	}
 	reading->key_line[key] = item->line;
-	set(reading->config, key, item->value, CONFIG_FROM_FILE, &place, reading->faults);
+	set(reading->config, key, item->value, CONFIG_FROM_FILE, item->line, reading->faults);
 }
 
 void config_read_text(
@@ -382,35 +306,13 @@ void config_read_text(
 	}
 }
 
-/* Up to size bytes of a file. Negative errno. */
-static ssize_t read_whole(const char *file, char *buffer, size_t size)
-{
-	CLEANUP(cleanup_close) int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	size_t used = 0;
-
-	if (fd < 0) {
-		return -errno;
-	}
-	while (used < size) {
-		ssize_t got = read(fd, buffer + used, size - used);
-
-		if (got < 0 && errno != EINTR) {
-			return -errno;
-		}
-		if (got == 0) {
-			break;
-		}
-		used += got > 0 ? (size_t)got : 0;
-	}
-	return (ssize_t)used;
-}
-
 int config_read_file(struct config *config, const char *file, struct faults *faults)
 {
 	const size_t size = CONFIG_BYTES_MAX + 1; /* one more shows that it is too long */
 	CLEANUP(cleanup_free) char *buffer = memory_new(size);
 	const char *name = file ? file : CONFIG_FILE;
-	ssize_t len = read_whole(name, buffer, size);
+	CLEANUP(cleanup_close) int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t len = fd < 0 ? -errno : file_read(fd, buffer, size);
 
 	if (len == -ENOENT && !file) {
 		return 0;
@@ -472,7 +374,6 @@ static void read_variable(
 {
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
 		char spelled[CONFIG_NAME_MAX];
-		struct place place = { spelled, 0 };
 
 		config_environment_name((enum config_key)key, spelled);
 		if (!text_equal(name, text_of(spelled))) {
@@ -485,8 +386,7 @@ static void read_variable(
 				spelled);
 			return;
 		}
-		set(config, (enum config_key)key, text_of(value), CONFIG_ENVIRONMENT, &place,
-			faults);
+		set(config, (enum config_key)key, text_of(value), CONFIG_ENVIRONMENT, 0, faults);
 		return;
 	}
 	doubt_variable(name, faults);
@@ -509,85 +409,99 @@ void config_read_environment(struct config *config, char *const *environment, st
 void config_set_flag(
 	struct config *config, enum config_key key, const char *value, struct faults *faults)
 {
-	char flag[CONFIG_NAME_MAX], spelled[CONFIG_NAME_MAX + 2];
-	struct place place = { spelled, 0 };
-
-	config_flag_name(key, flag);
-	snprintf(spelled, sizeof(spelled), "--%s", flag);
-	set(config, key, text_of(value), CONFIG_FLAG, &place, faults);
+	set(config, key, text_of(value), CONFIG_FLAG, 0, faults);
 }
 
-static bool is_set(const struct config *config, enum config_key key)
+static void say(const struct config *config, enum config_key key, struct faults *faults,
+	bool warning, const char *format, va_list arguments) __attribute__((format(printf, 5, 0)));
+
+static void say(const struct config *config, enum config_key key, struct faults *faults,
+	bool warning, const char *format, va_list arguments)
 {
-	return config->settings[key].text[0] != '\0';
+	char origin[CONFIG_ORIGIN_MAX], sentence[FAULT_TEXT_MAX];
+
+	config_say_origin(config, key, origin);
+	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	(warning ? fault_warn : fault_add)(faults, "%s: [%s] %s%s", origin,
+		config_rules[key].section, config_rules[key].name, sentence);
+}
+
+void config_fault(const struct config *config, enum config_key key, struct faults *faults,
+	const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(config, key, faults, false, format, arguments);
+	va_end(arguments);
+}
+
+void config_warn(const struct config *config, enum config_key key, struct faults *faults,
+	const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(config, key, faults, true, format, arguments);
+	va_end(arguments);
 }
 
 static void judge_pair(const struct config *config, enum config_key one, enum config_key other,
 	struct faults *faults)
 {
-	char origin[FAULT_TEXT_MAX / 2];
-
-	if (is_set(config, one) && !is_set(config, other) && !config->settings[other].faulty) {
-		config_say_origin(config, one, origin, sizeof(origin));
-		fault_add(faults, "%s: [%s] %s needs %s; set both or none", origin,
-			config_rules[one].section, config_rules[one].name,
+	if (config_text(config, one)[0] && !config_text(config, other)[0] &&
+		!config->list[other].faulty) {
+		config_fault(config, one, faults, " needs %s; set both or none",
 			config_rules[other].name);
 	}
 }
 
-static void judge_conninfo(const struct config *config, struct faults *faults)
+static void judge_hosts(const struct config *config, struct faults *faults)
 {
-	const char *conninfo = config_text(config, CONFIG_DATABASE_CONNINFO);
+	const char *conninfo = config->settings.database.conninfo;
 	struct resolve *resolve = resolve_new(NULL, conninfo, "", NULL, NULL);
-	char origin[FAULT_TEXT_MAX / 2];
+	struct text problem = text_of(resolve_problem(resolve));
 
-	if (resolve_problem(resolve)[0]) {
-		config_say_origin(config, CONFIG_DATABASE_CONNINFO, origin, sizeof(origin));
-		fault_add(faults, "%s: [database] %s", origin, resolve_problem(resolve));
+	if (problem.len > 0) {
+		problem = text_without_prefix(problem, TEXT("conninfo")); /* has been said */
+		config_fault(config, CONFIG_DATABASE_CONNINFO, faults, "%.*s", (int)problem.len,
+			problem.ptr);
 	}
 	resolve_free(resolve);
 }
 
 static void judge_base_url(const struct config *config, struct faults *faults)
 {
-	const char *url = config_text(config, CONFIG_TORQUE_BASE_URL);
-	char problem[URL_PROBLEM_MAX], origin[FAULT_TEXT_MAX / 2];
+	char problem[URL_PROBLEM_MAX];
 	struct url ignored;
 
-	if (!url_parse(text_of(url), &ignored, problem)) {
-		config_say_origin(config, CONFIG_TORQUE_BASE_URL, origin, sizeof(origin));
-		fault_add(faults, "%s: [torque] base_url: %s", origin, problem);
+	if (!url_parse(text_of(config->settings.torque.base_url), &ignored, problem)) {
+		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": %s", problem);
 	}
 }
 
 void config_judge(const struct config *config, struct faults *faults)
 {
-	const char *secret = config_text(config, CONFIG_WEBHOOK_SECRET);
-	const char *previous = config_text(config, CONFIG_WEBHOOK_SECRET_PREVIOUS);
-
 	judge_pair(config, CONFIG_LISTEN_TLS_CERTIFICATE, CONFIG_LISTEN_TLS_KEY, faults);
 	judge_pair(config, CONFIG_LISTEN_TLS_KEY, CONFIG_LISTEN_TLS_CERTIFICATE, faults);
-	judge_conninfo(config, faults);
+	judge_hosts(config, faults);
 	judge_base_url(config, faults);
-	if (strcmp(secret, previous) == 0) {
-		char origin[FAULT_TEXT_MAX / 2];
-
-		config_say_origin(config, CONFIG_WEBHOOK_SECRET_PREVIOUS, origin, sizeof(origin));
-		fault_add(faults,
-			"%s: [webhook] secret_previous names the same secret as secret; name the "
-			"one before it, or leave it empty",
-			origin);
+	if (strcmp(config->settings.webhook.secret, config->settings.webhook.secret_previous) ==
+		0) {
+		config_fault(config, CONFIG_WEBHOOK_SECRET_PREVIOUS, faults,
+			" names the same secret as secret; name the one before it, or leave it "
+			"empty");
 	}
+}
+
+const struct settings *config_settings(const struct config *config)
+{
+	return &config->settings;
 }
 
 const char *config_text(const struct config *config, enum config_key key)
 {
-	return config->settings[key].text;
-}
-
-int64_t config_number(const struct config *config, enum config_key key)
-{
-	return config->settings[key].number;
+	return config->list[key].text;
 }
 
 const char *config_file(const struct config *config)
@@ -597,64 +511,31 @@ const char *config_file(const struct config *config)
 
 bool config_is_faulty(const struct config *config, enum config_key key)
 {
-	return config->settings[key].faulty;
-}
-
-bool config_path(const struct config *config, enum config_key key, char out[CONFIG_PATH_MAX])
-{
-	const char *value = config_text(config, key);
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	struct text credential = TEXT("credential:");
-	int len;
-
-	if (text_has_prefix(text_of(value), credential)) {
-		len = snprintf(out, CONFIG_PATH_MAX, "%s/%s",
-			directory ? directory : "/etc/orderd/credentials", value + credential.len);
-	} else {
-		len = snprintf(out, CONFIG_PATH_MAX, "%s", value);
-	}
-	return len > 0 && len < CONFIG_PATH_MAX;
+	return config->list[key].faulty;
 }
 
 enum config_origin config_origin(const struct config *config, enum config_key key)
 {
-	return config->settings[key].origin;
+	return config->list[key].origin;
 }
 
-void config_say_origin(const struct config *config, enum config_key key, char *out, size_t size)
+void config_say_origin(
+	const struct config *config, enum config_key key, char out[CONFIG_ORIGIN_MAX])
 {
-	const struct setting *setting = &config->settings[key];
-	char name[CONFIG_NAME_MAX];
-
-	switch (setting->origin) {
-	case CONFIG_DEFAULT:
-		snprintf(out, size, "default");
-		return;
-	case CONFIG_FROM_FILE:
-		snprintf(out, size, "%s:%u", config->file, setting->line);
-		return;
-	case CONFIG_ENVIRONMENT:
-		config_environment_name(key, name);
-		snprintf(out, size, "%s", name);
-		return;
-	case CONFIG_FLAG:
-		config_flag_name(key, name);
-		snprintf(out, size, "--%s", name);
-		return;
-	}
+	say_place(config, key, config->list[key].origin, config->list[key].line, out);
 }
 
 void config_keep(
 	struct config *config, const struct config *running, bool ret_changed[CONFIG_KEY_COUNT])
 {
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
-		struct setting *setting = &config->settings[key];
-		const struct setting *kept = &running->settings[key];
+		const struct setting *kept = &running->list[key];
+		struct setting *setting = &config->list[key];
+		struct problem ignored; /* it was taken before */
 
 		ret_changed[key] =
 			!config_rules[key].reload && strcmp(setting->text, kept->text) != 0;
-		if (ret_changed[key]) {
-			keep_value(setting, text_of(kept->text), kept->number);
+		if (ret_changed[key] && set_value(config, key, text_of(kept->text), &ignored)) {
 			setting->origin = kept->origin;
 			setting->line = kept->line;
 		}

@@ -1,72 +1,20 @@
-/* config.h - the settings: one table of keys, and for each value where it came from.
+/* config.h - the settings as they are read, and for each value where it came from.
  *
  * A flag wins over the environment, the environment over the file, the file over the default; all
- * go through the same parser. No module reads this: receive.c and its like fill the options struct
- * of each module from it.
+ * go through the same parser. What they come to is struct settings.
  */
 #pragma once
 
+#include "settings/config_rules.h"
 #include "settings/fault.h"
-#include "settings/value.h"
 
 #define CONFIG_FILE "/etc/orderd/orderd.conf"
 
 enum {
 	CONFIG_BYTES_MAX = 64 * 1024,
 	CONFIG_NAME_MAX = 64,
-	CONFIG_PATH_MAX = 4096, /* bytes of a resolved path with its NUL */
+	CONFIG_ORIGIN_MAX = 256, /* a longer name of a file is cut */
 };
-
-enum config_key {
-	CONFIG_LISTEN_ADDRESS,
-	CONFIG_LISTEN_PATH,
-	CONFIG_LISTEN_TLS_CERTIFICATE,
-	CONFIG_LISTEN_TLS_KEY,
-	CONFIG_LISTEN_PUBLIC_URL,
-	CONFIG_LISTEN_MAX_CONNECTIONS,
-	CONFIG_ADMIN_ADDRESS,
-	CONFIG_ADMIN_RECONCILE_ADDRESS,
-	CONFIG_DATABASE_CONNINFO,
-	CONFIG_DATABASE_CONNECTIONS,
-	CONFIG_DATABASE_ALLOW_UNSAFE_FSYNC,
-	CONFIG_DATABASE_NOTIFY,
-	CONFIG_TORQUE_BASE_URL,
-	CONFIG_TORQUE_BUSINESS_ID,
-	CONFIG_TORQUE_API_KEY,
-	CONFIG_TORQUE_CA_FILE,
-	CONFIG_TORQUE_REQUESTS_PER_MINUTE,
-	CONFIG_TORQUE_FLOOR,
-	CONFIG_WEBHOOK_SCHEME,
-	CONFIG_WEBHOOK_SECRET,
-	CONFIG_WEBHOOK_SECRET_PREVIOUS,
-	CONFIG_WEBHOOK_KEY,
-	CONFIG_WEBHOOK_HEADER,
-	CONFIG_WEBHOOK_TOLERANCE,
-	CONFIG_WEBHOOK_MAX_BODY,
-	CONFIG_WEBHOOK_ANSWER_DEADLINE,
-	CONFIG_RECONCILE_SWEEP_EVERY,
-	CONFIG_RECONCILE_LOOKBACK,
-	CONFIG_RECONCILE_OPEN_EVERY,
-	CONFIG_RECONCILE_HISTORY,
-	CONFIG_LOG_LEVEL,
-	CONFIG_LOG_FORMAT,
-	CONFIG_KEY_COUNT,
-};
-
-/* The words of [webhook] key, in the order of the table. */
-enum config_webhook_key { CONFIG_KEY_AUTO, CONFIG_KEY_TEXT, CONFIG_KEY_BASE64 };
-
-struct config_rule {
-	const char *section;
-	const char *name;
-	const char *initial; /* the default, in the words of the file */
-	bool reload;         /* SIGHUP applies it */
-	const char *help;    /* a sentence or two */
-	struct value_rule value;
-};
-
-/* Indexed by enum config_key; keys of one section stand together. */
-extern const struct config_rule config_rules[CONFIG_KEY_COUNT];
 
 enum config_origin { CONFIG_DEFAULT, CONFIG_FROM_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
 
@@ -90,9 +38,11 @@ void config_set_flag(
 /* What is wrong between keys: one that needs another. */
 void config_judge(const struct config *config, struct faults *faults);
 
-/* Borrowed while the config lives; "" = none. */
+/* Borrowed while the config lives; changed by all that reads into it. */
+const struct settings *config_settings(const struct config *config);
+
+/* A value as it was written, for people; "" = none. Borrowed until it changes. */
 const char *config_text(const struct config *config, enum config_key key);
-int64_t config_number(const struct config *config, enum config_key key);
 
 /* The file that was read; NULL: none. */
 const char *config_file(const struct config *config);
@@ -100,13 +50,17 @@ const char *config_file(const struct config *config);
 /* A value was given for it and refused; it has another one now. */
 bool config_is_faulty(const struct config *config, enum config_key key);
 
-/* The path that a file's setting means: "credential:NAME" is looked up where secrets are
- * (secret.h). False: the setting is empty, or the path too long. */
-bool config_path(const struct config *config, enum config_key key, char out[CONFIG_PATH_MAX]);
+/* A sentence about a setting: "FILE:LINE: [section] key" and what format makes, which begins with a
+ * space or a colon. */
+void config_fault(const struct config *config, enum config_key key, struct faults *faults,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+void config_warn(const struct config *config, enum config_key key, struct faults *faults,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 enum config_origin config_origin(const struct config *config, enum config_key key);
 /* "default", "FILE:LINE", "ORDERD_LISTEN_ADDRESS" or "--listen-address". */
-void config_say_origin(const struct config *config, enum config_key key, char *out, size_t size);
+void config_say_origin(
+	const struct config *config, enum config_key key, char out[CONFIG_ORIGIN_MAX]);
 
 /* "ORDERD_LISTEN_ADDRESS" and "listen-address". */
 void config_environment_name(enum config_key key, char out[CONFIG_NAME_MAX]);

@@ -1,49 +1,106 @@
+/* Settings become options: what is configured, in the words of the module that does it. */
 #include "settings/options.h"
 
-enum { POLL_PROBLEM_MAX = 512 };
+enum {
+	ANSWER_SLACK_MS = 100,  /* a 503 sets out so long before it has to be there */
+	OTHER_DESCRIPTORS = 64, /* that are no webhook connections */
+};
 
-/* Durations of less than a second more count as one more: never earlier than configured. */
-static int64_t seconds(const struct config *config, enum config_key key)
+struct store_options options_store(const struct settings *settings, const char *application_name)
 {
-	return (config_number(config, key) + 999) / 1000;
+	return (struct store_options){
+		.conninfo = settings->database.conninfo,
+		.application_name = application_name,
+		.allow_unsafe_fsync = settings->database.allow_unsafe_fsync,
+	};
 }
 
-struct reconcile_options options_reconcile(const struct config *config)
+struct batch_options options_batch(const struct settings *settings)
+{
+	return (struct batch_options){
+		.store = options_store(settings, "orderd receive"),
+		.connections = settings->database.connection_count,
+		.notify = settings->database.notify,
+		.keep_ms = settings->webhook.answer_deadline_ms,
+	};
+}
+
+struct intake_options options_intake(
+	const struct settings *settings, const struct secrets *secrets, int listen_fd)
+{
+	bool tls = settings->listen.tls_certificate[0] && settings->listen.tls_key[0];
+
+	return (struct intake_options){
+		.server = {
+			.address = settings->listen.address,
+			.listen_fd = listen_fd,
+			.tls_certificate = tls ? settings->listen.tls_certificate : NULL,
+			.tls_key = tls ? settings->listen.tls_key : NULL,
+			.connections_max = settings->listen.connections_max,
+			.body_max = settings->webhook.body_max_bytes,
+			.answer_ms = settings->webhook.answer_deadline_ms - ANSWER_SLACK_MS,
+		},
+		.path = settings->listen.path,
+		.rules = secrets_rules(secrets),
+		.signature_header = settings->webhook.header,
+		.business = settings->torque.business_id,
+	};
+}
+
+/* A second that has begun counts: never earlier than configured. */
+static int64_t seconds(int64_t ms)
+{
+	return (ms + 999) / 1000;
+}
+
+struct reconcile_options options_reconcile(const struct settings *settings)
 {
 	return (struct reconcile_options){
-		.store = {
-			.conninfo = config_text(config, CONFIG_DATABASE_CONNINFO),
-			.application_name = "orderd reconcile",
-			.allow_unsafe_fsync =
-				config_number(config, CONFIG_DATABASE_ALLOW_UNSAFE_FSYNC) != 0,
-		},
+		.store = options_store(settings, "orderd reconcile"),
 		.schedule = {
-			.requests_per_minute =
-				config_number(config, CONFIG_TORQUE_REQUESTS_PER_MINUTE),
-			.floor = config_number(config, CONFIG_TORQUE_FLOOR),
-			.sweep_every_s = seconds(config, CONFIG_RECONCILE_SWEEP_EVERY),
-			.lookback_s = seconds(config, CONFIG_RECONCILE_LOOKBACK),
-			.open_every_s = seconds(config, CONFIG_RECONCILE_OPEN_EVERY),
-			.history_s = seconds(config, CONFIG_RECONCILE_HISTORY),
-			.notify = config_number(config, CONFIG_DATABASE_NOTIFY) != 0,
+			.requests_per_minute = settings->torque.requests_per_minute,
+			.floor = settings->torque.floor,
+			.sweep_every_s = seconds(settings->reconcile.sweep_every_ms),
+			.lookback_s = seconds(settings->reconcile.lookback_ms),
+			.open_every_s = seconds(settings->reconcile.open_every_ms),
+			.history_s = seconds(settings->reconcile.history_ms),
+			.notify = settings->database.notify,
 		},
 	};
 }
 
-struct torque *options_torque(struct loop *loop, const struct config *config,
-	const struct secret *key, struct faults *faults)
+struct health_options options_health(const struct settings *settings, bool receives)
 {
-	char ca_file[CONFIG_PATH_MAX] = "", problem[POLL_PROBLEM_MAX];
-	bool given = config_path(config, CONFIG_TORQUE_CA_FILE, ca_file);
-	const struct torque_options options = {
-		.base_url = config_text(config, CONFIG_TORQUE_BASE_URL),
-		.ca_file = given ? ca_file : "",
-		.api_key = secret_text(key),
+	return (struct health_options){
+		.address = receives ? settings->admin.address : settings->admin.reconcile_address,
 	};
-	struct torque *torque = torque_new(loop, &options, problem, sizeof(problem));
+}
 
+struct torque *options_torque(struct loop *loop, const struct config *config, struct faults *faults)
+{
+	const struct settings *settings = config_settings(config);
+	struct secret *key = secrets_load_api_key(config, faults);
+	struct torque_options options = {
+		.base_url = settings->torque.base_url,
+		.ca_file = settings->torque.ca_file,
+	};
+	struct problem problem;
+	struct torque *torque;
+
+	if (!key) {
+		return NULL;
+	}
+	options.api_key = secret_text(key);
+	torque = torque_new(loop, &options, problem.text, sizeof(problem.text));
+	secret_free(key);
 	if (!torque) {
-		fault_add(faults, "[torque] base_url = %s: %s", options.base_url, problem);
+		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, " = %s: %s", options.base_url,
+			problem.text);
 	}
 	return torque;
+}
+
+size_t options_descriptors(const struct settings *settings)
+{
+	return settings->listen.connections_max + OTHER_DESCRIPTORS;
 }

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "base/secret.h"
-#include "order/signature.h"
 #include "settings/config.h"
 
 struct secrets; /* heap */
@@ -14,15 +13,15 @@ struct secrets; /* heap */
 struct secrets *secrets_load(const struct config *config, struct faults *faults);
 void secrets_free(struct secrets *secrets);
 
-/* What signature_verify() needs; the secrets are borrowed while keys lives. */
-struct signature_rules secrets_rules(const struct secrets *secrets, const struct config *config);
+/* What signature_verify() needs; borrowed while secrets lives, as is the next. */
+struct signature_rules secrets_rules(const struct secrets *secrets);
 
 /* The current secret (index 0) or the previous one as it was read, for verify to try other readings
- * of it; len 0 when there is none. Borrowed while keys lives. */
+ * of it; len 0 when there is none. */
 struct text secrets_webhook(const struct secrets *secrets, unsigned index);
 
 /* [webhook] key, with auto resolved. */
-bool secrets_are_base64(const struct config *config);
+bool secrets_are_base64(const struct settings *settings);
 
 /* Reads [torque] api_key. NULL when it is unusable; faults say why, and what is weak. */
 struct secret *secrets_load_api_key(const struct config *config, struct faults *faults);

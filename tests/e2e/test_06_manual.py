@@ -146,7 +146,7 @@ class Manual(unittest.TestCase):
                     described)
 
     def test_every_choice_is_described(self):
-        choices = re.findall(r"\.words = \{([^}]*)\}", read("daemon/settings/config.c"))
+        choices = re.findall(r"\.words = \{([^}]*)\}", read("daemon/settings/config_rules.c"))
         words = re.findall(r'"([a-z0-9]+)"', " ".join(choices))
         self.assertTrue(words)
         described = re.findall(r"^\.Li ([a-z0-9]+)\b", self.conf5, re.MULTILINE)

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include "../unit/setting.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -20,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct text value = text_of(config_text(config, (enum config_key)key));
 
 		assert(value_parse(&config_rules[key].value, value, &number, &problem));
-		assert(number == config_number(config, (enum config_key)key));
+		assert(number == setting_number(config, (enum config_key)key));
 	}
 	for (size_t i = 0; i < faults.count; i++) {
 		assert(!value_bad_bytes(text_of(faults.list[i].text)));

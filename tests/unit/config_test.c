@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "flow/intake.h"
+#include "setting.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -181,6 +182,10 @@ static const struct {
 	{ "but never what may be a password's end",
 		"[database]\nconninfo = password=correct horse=battery\n",
 		"f:2: [database] conninfo cannot be read: it is keyword=value pairs, or a URI" },
+	{ "a conninfo says its hosts itself", "[database]\nconninfo = service=x\n",
+		"f:2: [database] conninfo names a service; it has to say host as well" },
+	{ "and as many ports as hosts, or one", "[database]\nconninfo = host=/a,/b,/c port=1,2\n",
+		"f:2: [database] conninfo has not as many ports as hosts" },
 	{ "a conninfo is one that libpq reads", "[database]\nconninfo = dbname\n",
 		"f:2: [database] conninfo cannot be read: it is keyword=value pairs, or a URI" },
 	{ "the API is not asked in the clear over a network",
@@ -296,12 +301,80 @@ static void check_taken(void)
 		config_judge(config, &faults);
 		CHECK(faults.count == 0 &&
 				strcmp(config_text(config, taken[i].key), taken[i].value) == 0 &&
-				config_number(config, taken[i].key) == taken[i].number &&
+				setting_number(config, taken[i].key) == taken[i].number &&
 				config_origin(config, taken[i].key) == CONFIG_FROM_FILE,
 			"%s", taken[i].promise);
 		config_free(config);
 		fault_fini(&faults);
 	}
+}
+
+/* Each key has another value than by default, and another one than its neighbours. */
+static const char other_values[] =
+	"[listen]\naddress = 127.0.0.1:1\npath = /p\ntls_certificate = /c\n"
+	"tls_key = credential:k\npublic_url = https://u\nmax_connections = 77\n"
+	"[admin]\naddress = 127.0.0.1:2\nreconcile_address = 127.0.0.1:3\n"
+	"[database]\nconninfo = dbname=d\nconnections = 5\nallow_unsafe_fsync = yes\n"
+	"notify = no\n"
+	"[torque]\nbase_url = https://b\nbusiness_id = i\napi_key = credential:a\n"
+	"ca_file = credential:f\nrequests_per_minute = 11\nfloor = 12\n"
+	"[webhook]\nscheme = timestamped\nsecret = file:/s\nsecret_previous = file:/t\n"
+	"key = base64\nheader = H\ntolerance = 13s\nmax_body = 14KiB\n"
+	"answer_deadline = 1500ms\n"
+	"[reconcile]\nsweep_every = 16s\nlookback = 17s\nopen_every = 18s\nhistory = 19h\n"
+	"[log]\nlevel = debug\nformat = json\n";
+
+static void check_members(void)
+{
+	struct faults faults = { .count = 0 };
+	struct config *config = config_new();
+	const struct settings *is = config_settings(config);
+
+	setenv("CREDENTIALS_DIRECTORY", "/d", 1);
+	config_read_text(config, "f", text_of(other_values), &faults);
+	config_judge(config, &faults);
+	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
+		CHECK(config_origin(config, (enum config_key)key) == CONFIG_FROM_FILE,
+			"[%s] %s is given", config_rules[key].section, config_rules[key].name);
+	}
+	CHECK(faults.count == 0 && strcmp(is->listen.address, "127.0.0.1:1") == 0 &&
+			strcmp(is->listen.path, "/p") == 0 &&
+			strcmp(is->listen.tls_certificate, "/c") == 0 &&
+			strcmp(is->listen.tls_key, "/d/k") == 0 &&
+			strcmp(is->listen.public_url, "https://u") == 0 &&
+			is->listen.connections_max == 77,
+		"[listen] fills its members, and a credential is where it lies");
+	CHECK(strcmp(is->admin.address, "127.0.0.1:2") == 0 &&
+			strcmp(is->admin.reconcile_address, "127.0.0.1:3") == 0,
+		"[admin] fills its members");
+	CHECK(strcmp(is->database.conninfo, "dbname=d") == 0 &&
+			is->database.connection_count == 5 && is->database.allow_unsafe_fsync &&
+			!is->database.notify,
+		"[database] fills its members");
+	CHECK(strcmp(is->torque.base_url, "https://b") == 0 &&
+			strcmp(is->torque.business_id, "i") == 0 &&
+			strcmp(is->torque.api_key, "credential:a") == 0 &&
+			strcmp(is->torque.ca_file, "/d/f") == 0 &&
+			is->torque.requests_per_minute == 11 && is->torque.floor == 12,
+		"[torque] fills its members");
+	CHECK(is->webhook.scheme == SIGNATURE_TIMESTAMPED &&
+			strcmp(is->webhook.secret, "file:/s") == 0 &&
+			strcmp(is->webhook.secret_previous, "file:/t") == 0 &&
+			is->webhook.key == SETTINGS_KEY_BASE64 &&
+			strcmp(is->webhook.header, "H") == 0 && is->webhook.tolerance_ms == 13000 &&
+			is->webhook.body_max_bytes == 14336 &&
+			is->webhook.answer_deadline_ms == 1500,
+		"[webhook] fills its members");
+	CHECK(is->reconcile.sweep_every_ms == 16000 && is->reconcile.lookback_ms == 17000 &&
+			is->reconcile.open_every_ms == 18000 &&
+			is->reconcile.history_ms == 68400000,
+		"[reconcile] fills its members");
+	CHECK(is->log.level == LOG_DEBUG && is->log.format == LOG_JSON, "[log] fills its members");
+	CHECK(strcmp(config_text(config, CONFIG_LISTEN_TLS_KEY), "credential:k") == 0,
+		"people see what was written");
+	config_free(config);
+	fault_fini(&faults);
+	unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 static void check_one_go(void)
@@ -340,7 +413,7 @@ static void check_precedence(void)
 		(char[]){ "ORDERD_LOG_FORMAT=json" }, (char[]){ "PATH=/bin" }, NULL };
 	struct faults faults = { .count = 0 };
 	struct config *config = config_new();
-	char origin[64];
+	char origin[CONFIG_ORIGIN_MAX];
 
 	config_read_text(config, "f", text_of("[log]\nlevel = error\nformat = logfmt\n"), &faults);
 	config_read_environment(config, environment, &faults);
@@ -348,13 +421,13 @@ static void check_precedence(void)
 	CHECK(faults.count == 0, "three sources go together");
 	CHECK(strcmp(config_text(config, CONFIG_LOG_LEVEL), "debug") == 0,
 		"a flag wins over environment and file");
-	config_say_origin(config, CONFIG_LOG_LEVEL, origin, sizeof(origin));
+	config_say_origin(config, CONFIG_LOG_LEVEL, origin);
 	CHECK(strcmp(origin, "--log-level") == 0, "a flag says that it was one (%s)", origin);
 	CHECK(strcmp(config_text(config, CONFIG_LOG_FORMAT), "json") == 0,
 		"the environment wins over the file");
-	config_say_origin(config, CONFIG_LOG_FORMAT, origin, sizeof(origin));
+	config_say_origin(config, CONFIG_LOG_FORMAT, origin);
 	CHECK(strcmp(origin, "ORDERD_LOG_FORMAT") == 0, "a variable is named (%s)", origin);
-	config_say_origin(config, CONFIG_LISTEN_PATH, origin, sizeof(origin));
+	config_say_origin(config, CONFIG_LISTEN_PATH, origin);
 	CHECK(strcmp(origin, "default") == 0, "a default says that it is one");
 	config_free(config);
 	fault_fini(&faults);
@@ -419,7 +492,8 @@ static void check_reload(void)
 	CHECK(changed[CONFIG_LISTEN_ADDRESS] && !changed[CONFIG_LISTEN_PATH] &&
 			!changed[CONFIG_LOG_LEVEL] && !changed[CONFIG_ADMIN_ADDRESS],
 		"a reload names the changed keys that need a restart, and no others");
-	CHECK(strcmp(config_text(config, CONFIG_LISTEN_ADDRESS), "127.0.0.1:1") == 0,
+	CHECK(strcmp(config_text(config, CONFIG_LISTEN_ADDRESS), "127.0.0.1:1") == 0 &&
+			strcmp(config_settings(config)->listen.address, "127.0.0.1:1") == 0,
 		"they keep their value");
 	CHECK(strcmp(config_text(config, CONFIG_LISTEN_PATH), "/new") == 0,
 		"the others have the new one");
@@ -449,6 +523,12 @@ static void check_files(void)
 	free(large);
 }
 
+static bool is_text(enum value_type type)
+{
+	return type != VALUE_CHOICE && type != VALUE_YES_NO && type != VALUE_COUNT &&
+	       type != VALUE_DURATION && type != VALUE_SIZE;
+}
+
 static void check_table(void)
 {
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
@@ -460,6 +540,8 @@ static void check_table(void)
 		CHECK(rule->section && rule->name && rule->help && strlen(flag) > 0 &&
 				strlen(variable) == strlen(flag) + strlen("ORDERD_"),
 			"[%s] %s is --%s and %s", rule->section, rule->name, flag, variable);
+		CHECK(is_text(rule->value.type) == (rule->field.type == CONFIG_TYPE_TEXT),
+			"it fills a member of its kind");
 	}
 }
 
@@ -468,6 +550,7 @@ int main(void)
 	check_table();
 	check_faults();
 	check_taken();
+	check_members();
 	check_one_go();
 	check_precedence();
 	check_variables();

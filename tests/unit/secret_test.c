@@ -13,7 +13,7 @@
 
 static char directory[] = "/tmp/secret_test.XXXXXX";
 static char path[256];
-static char problem[SECRET_PROBLEM_MAX];
+static struct problem problem;
 
 static void write_secret(const char *bytes, size_t len, mode_t mode)
 {
@@ -34,8 +34,8 @@ static struct secret *load(const char *prefix)
 	char spec[300];
 
 	snprintf(spec, sizeof(spec), "%s%s", prefix, path);
-	memset(problem, 0, sizeof(problem));
-	return secret_load(spec, problem);
+	problem.text[0] = '\0';
+	return secret_load(spec, &problem);
 }
 
 static const struct {
@@ -93,13 +93,13 @@ static void check_contents(void)
 		struct secret *secret = load("file:");
 		bool expected = contents[i].secret.len > 0;
 
-		CHECK((secret != NULL) == expected && (problem[0] == '\0') == expected,
-			"%s (problem \"%s\")", contents[i].promise, problem);
+		CHECK((secret != NULL) == expected && (problem.text[0] == '\0') == expected,
+			"%s (problem \"%s\")", contents[i].promise, problem.text);
 		if (secret) {
 			CHECK(text_equal(secret_text(secret), contents[i].secret), "%s, rightly",
 				contents[i].promise);
 		} else {
-			CHECK(!strstr(problem, "0123456789"), "%s, and it is not repeated",
+			CHECK(!strstr(problem.text, "0123456789"), "%s, and it is not repeated",
 				contents[i].promise);
 		}
 		secret_free(secret);
@@ -118,7 +118,7 @@ static void check_sizes(void)
 	secret_free(secret);
 	write_secret(bytes, SECRET_MAX + 1, 0400);
 	secret = load("file:");
-	CHECK(!secret && strstr(problem, "longer"), "one more is refused (%s)", problem);
+	CHECK(!secret && strstr(problem.text, "longer"), "one more is refused (%s)", problem.text);
 	secret_free(secret);
 	CHECK(!secret_copy((struct text){ bytes, SECRET_MAX + 1 }), "a copy has the same limit");
 }
@@ -131,7 +131,7 @@ static void check_modes(void)
 		struct secret *secret = load("file:");
 
 		CHECK((secret != NULL) == modes[i].taken, "mode %04o is %s (problem \"%s\")",
-			modes[i].mode, modes[i].taken ? "taken" : "refused", problem);
+			modes[i].mode, modes[i].taken ? "taken" : "refused", problem.text);
 		secret_free(secret);
 	}
 }
@@ -142,15 +142,17 @@ static void check_kinds(void)
 
 	unlink(path);
 	secret = load("file:");
-	CHECK(!secret && strstr(problem, "No such file"), "a missing file is said to be missing");
+	CHECK(!secret && strstr(problem.text, "No such file"),
+		"a missing file is said to be missing");
 	if (mkdir(path, 0700) == 0) {
 		secret = load("file:");
-		CHECK(!secret && strstr(problem, "not a regular file"), "a directory is no secret");
+		CHECK(!secret && strstr(problem.text, "not a regular file"),
+			"a directory is no secret");
 		rmdir(path);
 	}
 	if (mkfifo(path, 0600) == 0) {
 		secret = load("file:");
-		CHECK(!secret && strstr(problem, "not a regular file"),
+		CHECK(!secret && strstr(problem.text, "not a regular file"),
 			"a pipe is refused without waiting for it");
 		unlink(path);
 	}
@@ -158,8 +160,8 @@ static void check_kinds(void)
 		write_secret(SIXTEEN, 16, 0400);
 		CHECK(chown(path, 65534, 65534) == 0, "the file is given away");
 		secret = load("file:");
-		CHECK(!secret && strstr(problem, "another user"), "another's file is refused (%s)",
-			problem);
+		CHECK(!secret && strstr(problem.text, "another user"),
+			"another's file is refused (%s)", problem.text);
 	}
 }
 
@@ -167,12 +169,13 @@ static void check_specs(void)
 {
 	setenv("CREDENTIALS_DIRECTORY", directory, 1);
 	for (size_t i = 0; i < COUNT(bad_specs); i++) {
-		memset(problem, 0, sizeof(problem));
+		problem.text[0] = '\0';
 
-		struct secret *secret = secret_load(bad_specs[i], problem);
+		struct secret *secret = secret_load(bad_specs[i], &problem);
 
-		CHECK(!secret && problem[0], "\"%s\" is refused with a sentence", bad_specs[i]);
-		CHECK(!strstr(problem, "supersecret"), "\"%s\" is not repeated", bad_specs[i]);
+		CHECK(!secret && problem.text[0], "\"%s\" is refused with a sentence",
+			bad_specs[i]);
+		CHECK(!strstr(problem.text, "supersecret"), "\"%s\" is not repeated", bad_specs[i]);
 		secret_free(secret);
 	}
 }
@@ -184,18 +187,20 @@ static void check_credentials(void)
 	/* systemd lets the service in by an access list, which shows as the group's bits. */
 	write_secret(SIXTEEN "\n", 17, 0440);
 	setenv("CREDENTIALS_DIRECTORY", directory, 1);
-	secret = secret_load("credential:name", problem);
+	secret = secret_load("credential:name", &problem);
 	CHECK(secret && text_equal(secret_text(secret), TEXT(SIXTEEN)),
 		"a credential is looked up in $CREDENTIALS_DIRECTORY");
 	secret_free(secret);
 
-	secret = secret_load("credential:other", problem);
-	CHECK(!secret && strstr(problem, "/other: No such file"), "a missing credential is named");
+	secret = secret_load("credential:other", &problem);
+	CHECK(!secret && strstr(problem.text, "/other: No such file"),
+		"a missing credential is named");
 
 	unsetenv("CREDENTIALS_DIRECTORY");
-	secret = secret_load("credential:no-such-credential-of-a-test", problem);
-	CHECK(!secret && strstr(problem, "/etc/orderd/credentials/no-such-credential-of-a-test"),
-		"without the variable it is looked up in /etc (%s)", problem);
+	secret = secret_load("credential:no-such-credential-of-a-test", &problem);
+	CHECK(!secret && strstr(problem.text,
+				 "/etc/orderd/credentials/no-such-credential-of-a-test"),
+		"without the variable it is looked up in /etc (%s)", problem.text);
 }
 
 /* The line of /proc/self/smaps for the page that holds ptr. */
