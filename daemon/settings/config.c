@@ -111,45 +111,20 @@ bool config_is_secret(enum config_key key)
 	return config_rules[key].value.type == VALUE_SECRET;
 }
 
-/* Where a value that is not in force, or not yet, stands. */
-static void say_place(const struct config *config, enum config_key key, enum config_origin origin,
-	unsigned line, char out[CONFIG_ORIGIN_MAX])
-{
-	char name[CONFIG_NAME_MAX];
-
-	switch (origin) {
-	case CONFIG_DEFAULT:
-		snprintf(out, CONFIG_ORIGIN_MAX, "default");
-		return;
-	case CONFIG_FROM_FILE:
-		snprintf(out, CONFIG_ORIGIN_MAX, "%s:%u", config->file, line);
-		return;
-	case CONFIG_ENVIRONMENT:
-		config_environment_name(key, out);
-		return;
-	case CONFIG_FLAG:
-		config_flag_name(key, name);
-		snprintf(out, CONFIG_ORIGIN_MAX, "--%s", name);
-		return;
-	}
-}
-
 static void set(struct config *config, enum config_key key, struct text value,
 	enum config_origin origin, unsigned line, struct faults *faults)
 {
 	struct setting *setting = &config->list[key];
-	char place[CONFIG_ORIGIN_MAX];
+	const struct setting kept = *setting;
 	struct problem problem;
 
-	if (set_value(config, key, value, &problem)) {
-		setting->origin = origin;
-		setting->line = line;
-		return;
+	setting->origin = origin; /* where a fault is said to be, too */
+	setting->line = line;
+	if (!set_value(config, key, value, &problem)) {
+		config_fault(config, key, faults, " %s", problem.text);
+		*setting = kept;
+		setting->faulty = true;
 	}
-	setting->faulty = true;
-	say_place(config, key, origin, line, place);
-	fault_add(faults, "%s: [%s] %s %s", place, config_rules[key].section,
-		config_rules[key].name, problem.text);
 }
 
 /* The file: sections and keys have to be known, once each. */
@@ -522,7 +497,24 @@ enum config_origin config_origin(const struct config *config, enum config_key ke
 void config_say_origin(
 	const struct config *config, enum config_key key, char out[CONFIG_ORIGIN_MAX])
 {
-	say_place(config, key, config->list[key].origin, config->list[key].line, out);
+	const struct setting *setting = &config->list[key];
+	char name[CONFIG_NAME_MAX];
+
+	switch (setting->origin) {
+	case CONFIG_DEFAULT:
+		snprintf(out, CONFIG_ORIGIN_MAX, "default");
+		return;
+	case CONFIG_FROM_FILE:
+		snprintf(out, CONFIG_ORIGIN_MAX, "%s:%u", config->file, setting->line);
+		return;
+	case CONFIG_ENVIRONMENT:
+		config_environment_name(key, out);
+		return;
+	case CONFIG_FLAG:
+		config_flag_name(key, name);
+		snprintf(out, CONFIG_ORIGIN_MAX, "--%s", name);
+		return;
+	}
 }
 
 void config_keep(

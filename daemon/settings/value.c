@@ -1,3 +1,4 @@
+/* A value is told what it is by its rule: it is parsed, or refused with what it should be. */
 #include "settings/value.h"
 
 #include <inttypes.h>
@@ -13,6 +14,7 @@ enum {
 	HEADER_NAME_MAX = 64,
 	CREDENTIAL_NAME_MAX = 255,
 	BOUND_MAX = 32, /* "1048576KiB" */
+	UNITS_MAX = 5,
 };
 
 struct unit {
@@ -20,25 +22,32 @@ struct unit {
 	int64_t scale;
 };
 
-/* From the largest to the smallest, so that a bound is said in the largest that fits. */
-static const struct unit duration_units[] = {
-	{ "d", 86400000 },
-	{ "h", 3600000 },
-	{ "min", 60000 },
-	{ "s", 1000 },
-	{ "ms", 1 },
+static const struct form {
+	const char *expected;
+	struct unit units[UNITS_MAX + 1]; /* of a quantity: the largest first, NULL behind the last;
+					     a bound is said in the largest that fits */
+} forms[] = {
+	[VALUE_TEXT] = { .expected = "a text" },
+	[VALUE_YES_NO] = { .expected = "yes or no" },
+	[VALUE_COUNT] = { .expected = "a number", .units = { { "", 1 } } },
+	[VALUE_DURATION] = { .expected = "a duration",
+		.units = { { "d", 86400000 }, { "h", 3600000 }, { "min", 60000 }, { "s", 1000 },
+			{ "ms", 1 } } },
+	[VALUE_SIZE] = { .expected = "a size",
+		.units = { { "MiB", 1048576 }, { "KiB", 1024 }, { "B", 1 } } },
+	[VALUE_ADDRESS] = { .expected = "a numeric address and a port, as 127.0.0.1:8480 or "
+					"[::1]:8480" },
+	[VALUE_FILE] = { .expected = "/an/absolute/path or credential:NAME" },
+	[VALUE_SECRET] = { .expected = "credential:NAME or file:/an/absolute/path" },
+	[VALUE_PATH] = { .expected = "the path of a URL, from its first / on, without ? # % and "
+				     "spaces" },
+	[VALUE_URL] = { .expected = "a URL, as https://shop.example/webhooks/torque" },
+	[VALUE_HEADER] = { .expected = "the name of an HTTP header, as X-Torque-Signature" },
+	[VALUE_CONNINFO] = { .expected = "a connection string of libpq without a password" },
 };
-static const struct unit size_units[] = {
-	{ "MiB", 1048576 },
-	{ "KiB", 1024 },
-	{ "B", 1 },
-};
-
-#define UNITS(table) (table), sizeof(table) / sizeof((table)[0])
 
 /* Digits and a unit, nothing between them. */
-static bool parse_quantity(
-	struct text value, const struct unit *units, size_t count, int64_t *ret_number)
+static bool parse_quantity(const struct unit *unit, struct text value, int64_t *ret_number)
 {
 	size_t digits = 0;
 	uint64_t amount;
@@ -49,25 +58,13 @@ static bool parse_quantity(
 	if (!text_to_u64((struct text){ value.ptr, digits }, &amount)) {
 		return false;
 	}
-	for (size_t i = 0; i < count; i++) {
-		struct text unit = { value.ptr + digits, value.len - digits };
-
-		if (text_equal(unit, text_of(units[i].name))) {
-			return !__builtin_mul_overflow(amount, units[i].scale, ret_number);
+	for (; unit->name; unit++) {
+		if (text_equal((struct text){ value.ptr + digits, value.len - digits },
+			    text_of(unit->name))) {
+			return !__builtin_mul_overflow(amount, unit->scale, ret_number);
 		}
 	}
 	return false;
-}
-
-static bool parse_count(struct text value, int64_t *ret_number)
-{
-	uint64_t count;
-
-	if (!text_to_u64(value, &count) || count > INT64_MAX) {
-		return false;
-	}
-	*ret_number = (int64_t)count;
-	return true;
 }
 
 static bool parse_choice(const struct value_rule *rule, struct text value, int64_t *ret_number)
@@ -149,12 +146,9 @@ static bool fits(const struct value_rule *rule, struct text value, int64_t *ret_
 	case VALUE_YES_NO:
 		return parse_yes_no(value, ret_number);
 	case VALUE_COUNT:
-		return parse_count(value, ret_number) && in_bounds(rule, *ret_number);
 	case VALUE_DURATION:
-		return parse_quantity(value, UNITS(duration_units), ret_number) &&
-		       in_bounds(rule, *ret_number);
 	case VALUE_SIZE:
-		return parse_quantity(value, UNITS(size_units), ret_number) &&
+		return parse_quantity(forms[rule->type].units, value, ret_number) &&
 		       in_bounds(rule, *ret_number);
 	case VALUE_ADDRESS:
 		return address_read(value, &ignored);
@@ -163,38 +157,24 @@ static bool fits(const struct value_rule *rule, struct text value, int64_t *ret_
 	case VALUE_SECRET:
 		return is_secret(value);
 	case VALUE_PATH:
-		return value.len > 0 && value.len <= (size_t)rule->max && value.ptr[0] == '/' &&
+		return in_bounds(rule, (int64_t)value.len) && value.ptr[0] == '/' &&
 		       all_of(value, "/._~-:@!$&'()*+,;=");
 	case VALUE_URL:
 		return is_url(value);
 	case VALUE_HEADER:
-		return value.len > 0 && value.len <= HEADER_NAME_MAX && all_of(value, "-_");
+		return value.len <= HEADER_NAME_MAX && all_of(value, "-_");
 	case VALUE_CONNINFO:
 		return true; /* judged on its own: libpq knows more than one thing to say */
 	}
 	return false;
 }
 
-static void say_bound(const struct unit *units, size_t count, int64_t number, char out[BOUND_MAX])
+static void say_bound(const struct unit *unit, int64_t number, char out[BOUND_MAX])
 {
-	for (size_t i = 0; i < count; i++) {
-		if (number >= units[i].scale && number % units[i].scale == 0) {
-			snprintf(out, BOUND_MAX, "%" PRId64 "%s", number / units[i].scale,
-				units[i].name);
-			return;
-		}
+	while (unit[1].name && (number < unit->scale || number % unit->scale != 0)) {
+		unit++;
 	}
-	snprintf(out, BOUND_MAX, "0%s", units[count - 1].name);
-}
-
-static void say_range(const struct value_rule *rule, const char *what, const struct unit *units,
-	size_t count, char out[VALUE_EXPECTED_MAX])
-{
-	char min[BOUND_MAX], max[BOUND_MAX];
-
-	say_bound(units, count, rule->min, min);
-	say_bound(units, count, rule->max, max);
-	snprintf(out, VALUE_EXPECTED_MAX, "%s from %s to %s", what, min, max);
+	snprintf(out, BOUND_MAX, "%" PRId64 "%s", number / unit->scale, unit->name);
 }
 
 static void say_words(const struct value_rule *rule, char out[VALUE_EXPECTED_MAX])
@@ -212,57 +192,29 @@ static void say_words(const struct value_rule *rule, char out[VALUE_EXPECTED_MAX
 
 void value_expected(const struct value_rule *rule, char out[VALUE_EXPECTED_MAX])
 {
-	const char *expected = "";
+	const struct form *form = &forms[rule->type];
+	char min[BOUND_MAX], max[BOUND_MAX];
 
-	switch (rule->type) {
-	case VALUE_CHOICE:
+	if (rule->type == VALUE_CHOICE) {
 		say_words(rule, out);
-		return;
-	case VALUE_COUNT:
-		snprintf(out, VALUE_EXPECTED_MAX, "a number from %" PRId64 " to %" PRId64,
-			rule->min, rule->max);
-		return;
-	case VALUE_DURATION:
-		say_range(rule, "a duration", UNITS(duration_units), out);
-		return;
-	case VALUE_SIZE:
-		say_range(rule, "a size", UNITS(size_units), out);
-		return;
-	case VALUE_TEXT:
-		snprintf(out, VALUE_EXPECTED_MAX, "a text of at most %" PRId64 " bytes", rule->max);
-		return;
-	case VALUE_YES_NO:
-		expected = "yes or no";
-		break;
-	case VALUE_ADDRESS:
-		expected = "a numeric address and a port, as 127.0.0.1:8480 or [::1]:8480";
-		break;
-	case VALUE_FILE:
-		expected = "/an/absolute/path or credential:NAME";
-		break;
-	case VALUE_SECRET:
-		expected = "credential:NAME or file:/an/absolute/path";
-		break;
-	case VALUE_PATH:
-		expected = "the path of a URL, from its first / on, without ? # % and spaces";
-		break;
-	case VALUE_URL:
-		expected = "a URL, as https://shop.example/webhooks/torque";
-		break;
-	case VALUE_HEADER:
-		expected = "the name of an HTTP header, as X-Torque-Signature";
-		break;
-	case VALUE_CONNINFO:
-		expected = "a connection string of libpq without a password";
-		break;
+	} else if (rule->type == VALUE_TEXT) {
+		snprintf(out, VALUE_EXPECTED_MAX, "%s of at most %" PRId64 " bytes", form->expected,
+			rule->max);
+	} else if (form->units[0].name) {
+		say_bound(form->units, rule->min, min);
+		say_bound(form->units, rule->max, max);
+		snprintf(out, VALUE_EXPECTED_MAX, "%s from %s to %s", form->expected, min, max);
+	} else {
+		snprintf(out, VALUE_EXPECTED_MAX, "%s", form->expected);
 	}
-	snprintf(out, VALUE_EXPECTED_MAX, "%s", expected);
 }
 
 /* What a person probably meant, when the form of the value tells. */
 static const char *hint(const struct value_rule *rule, struct text value)
 {
 	char first = value.ptr[0];
+	bool is_number = value.ptr[value.len - 1] >= '0' && value.ptr[value.len - 1] <= '9' &&
+			 all_of(value, "");
 
 	if (first == '"' || first == '\'') {
 		return "; values stand without quotes";
@@ -270,10 +222,11 @@ static const char *hint(const struct value_rule *rule, struct text value)
 	if (memmem(value.ptr, value.len, " #", 2) || memmem(value.ptr, value.len, " ;", 2)) {
 		return "; a comment needs a line of its own";
 	}
-	if ((rule->type == VALUE_DURATION || rule->type == VALUE_SIZE) && all_of(value, "") &&
-		value.ptr[value.len - 1] >= '0' && value.ptr[value.len - 1] <= '9') {
-		return rule->type == VALUE_DURATION ? "; it needs a unit: ms, s, min, h or d"
-						    : "; it needs a unit: B, KiB or MiB";
+	if (is_number && rule->type == VALUE_DURATION) {
+		return "; it needs a unit: ms, s, min, h or d";
+	}
+	if (is_number && rule->type == VALUE_SIZE) {
+		return "; it needs a unit: B, KiB or MiB";
 	}
 	if (rule->type == VALUE_ADDRESS && text_has_prefix(value, TEXT("localhost:"))) {
 		return "; names are not looked up";
