@@ -27,7 +27,21 @@ extern const struct sql_file sql_files[];
 /* SHA-256 over the lines "NAME SHA256" of all files that have no number, in the order of their
  * names: what torque.schema_state() says as sources when each was brought by this program. */
 extern const char sql_sources[];
+
+/* The functions that role orderd may execute, as a text[] of regprocedure. */
+extern const char sql_granted[];
 """
+
+
+def granted(text):
+    """{"torque.ingest(text[], ...)", ...}: what the statements of a text grant to role orderd."""
+    found = set()
+    for functions, roles in re.findall(
+            r"^grant execute\s+on function(.*?)\s+to ([^;]+);", text, re.DOTALL | re.MULTILINE):
+        if "orderd" in re.findall(r"\w+", roles):
+            found |= {re.sub(r"\s+", "", function)
+                      for function in re.findall(r"torque\.\w+\([^)]*\)", functions)}
+    return found
 
 
 def quoted(data):
@@ -50,6 +64,9 @@ def main(header, source, *paths):
     version = max([int(name[:4]) for name, _, _ in files if re.match(r"\d{4}_", name)], default=0)
     lines = sorted("%s %s\n" % (name, sha256) for name, _, sha256 in files
                    if not name[0].isdigit())
+    functions = granted("".join(text.decode() for _, text, _ in files))
+    if not functions:
+        sys.exit("no function is granted to role orderd")
     sources = hashlib.sha256("".join(lines).encode()).hexdigest()
 
     with open(header, "w", encoding="utf-8") as out:
@@ -64,6 +81,9 @@ def main(header, source, *paths):
             out.write('\t{ "%s", (const char *)text%d, %d,\n' % (name, number, len(text)))
             out.write('\t\t"%s" },\n' % sha256)
         out.write('\t{ NULL, NULL, 0, NULL },\n};\n\nconst char sql_sources[] = "%s";\n' % sources)
+        out.write('\nconst char sql_granted[] =\n\t"{')
+        out.write('"\n\t",'.join('\\"%s\\"' % function for function in sorted(functions)))
+        out.write('}";\n')
 
 
 if __name__ == "__main__":

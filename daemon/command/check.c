@@ -15,6 +15,7 @@
 #include "http/stream.h"
 #include "pg/store.h"
 #include "settings/options.h"
+#include "sql.h"
 
 enum {
 	CHECK_ONLINE_MS = 3000,  /* for the database to be reached and asked */
@@ -247,15 +248,10 @@ static void check_offline(const struct command *command, struct faults *faults)
 
 /* The database: the connection that the receiver would make, and one question. */
 
-/* The functions that the service calls; the answer names those it may not. */
+/* Of the functions that migrations grant to the daemon, those that this role may not execute. */
 #define RIGHTS_QUESTION                                                                            \
-	"select coalesce(string_agg(p.oid::regprocedure::text, ', '), '') "                        \
-	"from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "      \
-	"where n.nspname = 'torque' and p.proname in ('ingest', 'ingest_each', "                   \
-	"'ingest_unusable', 'schema_state', 'reconcile_next', 'reconcile_page', "                  \
-	"'reconcile_lookup', 'reconcile_failed', 'claim_call', 'call_ended', "                     \
-	"'api_access_changed') "                                                                   \
-	"and not pg_catalog.has_function_privilege(p.oid, 'execute')"
+	"select coalesce(string_agg(split_part(f, '(', 1), ', '), '') from unnest($1::text[]) f "  \
+	"where not coalesce(has_function_privilege(to_regprocedure(f), 'execute'), false)"
 
 struct online {
 	const struct config *config;
@@ -282,7 +278,11 @@ static void rights_told(void *tag, const struct store_result *result)
 
 static void connected(void *owner)
 {
-	static const struct store_call question = { .statement = RIGHTS_QUESTION };
+	const struct store_call question = {
+		.statement = RIGHTS_QUESTION,
+		.param_count = 1,
+		.params = { { .bytes = sql_granted, .len = strlen(sql_granted) } },
+	};
 	struct online *online = owner;
 
 	if (!store_run(online->store, &question, 1, rights_told, online)) {
