@@ -1,9 +1,13 @@
+/* A body is read from a file or from stdin, whole and as it is. */
 #include "command/input.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
 
 static int refuse(const char *file, int error, const char *what)
 {
@@ -11,45 +15,26 @@ static int refuse(const char *file, int error, const char *what)
 	return error == EACCES || error == EPERM ? EX_NOPERM : EX_DATAERR;
 }
 
-static int read_stream(const char *file, FILE *stream, char **ret_bytes, size_t *ret_len)
-{
-	char *bytes = malloc(INPUT_BYTES_MAX + 1); /* the kernel gives pages as they are touched */
-	size_t len;
-
-	if (!bytes) {
-		return refuse(file, ENOMEM, strerror(ENOMEM));
-	}
-	len = fread(bytes, 1, INPUT_BYTES_MAX + 1, stream);
-	if (ferror(stream)) {
-		int error = errno;
-
-		free(bytes);
-		return refuse(file, error, strerror(error));
-	}
-	if (len > INPUT_BYTES_MAX) {
-		free(bytes);
-		return refuse(file, EFBIG, "longer than any body that orderd takes (16 MiB)");
-	}
-	*ret_bytes = bytes;
-	*ret_len = len;
-	return EX_OK;
-}
-
 int input_read(const char *file, char **ret_bytes, size_t *ret_len)
 {
-	FILE *stream;
-	int code;
+	bool is_stdin = strcmp(file, "-") == 0;
+	const char *name = is_stdin ? "stdin" : file;
+	CLEANUP(cleanup_close)
+	int fd = is_stdin ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* The kernel gives pages as they are touched. */
+	CLEANUP(cleanup_free) char *bytes = fd < 0 ? NULL : malloc(INPUT_BYTES_MAX + 1);
+	ssize_t len = bytes ? file_read(fd, bytes, INPUT_BYTES_MAX + 1) : -errno;
 
-	if (strcmp(file, "-") == 0) {
-		return read_stream("stdin", stdin, ret_bytes, ret_len);
+	if (len < 0) {
+		return refuse(name, (int)-len, strerror((int)-len));
 	}
-	stream = fopen(file, "rbe");
-	if (!stream) {
-		return refuse(file, errno, strerror(errno));
+	if (len > INPUT_BYTES_MAX) {
+		return refuse(name, EFBIG, "longer than any body that orderd takes (16 MiB)");
 	}
-	code = read_stream(file, stream, ret_bytes, ret_len);
-	fclose(stream);
-	return code;
+	*ret_bytes = bytes;
+	*ret_len = (size_t)len;
+	bytes = NULL;
+	return EX_OK;
 }
 
 int input_with_secrets(const struct command *command,
