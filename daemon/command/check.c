@@ -29,11 +29,7 @@ enum {
 static void copy_faults(struct faults *to, const struct faults *from)
 {
 	for (size_t i = 0; i < from->count; i++) {
-		if (from->list[i].warning) {
-			fault_warn(to, "%s", from->list[i].text);
-		} else {
-			fault_add(to, "%s", from->list[i].text);
-		}
+		(from->list[i].warning ? fault_warn : fault_add)(to, "%s", from->list[i].text);
 	}
 }
 
@@ -56,21 +52,11 @@ static void check_api_key(const struct config *config, struct faults *faults)
 	struct secret *key = secrets_load_api_key(config, &found);
 
 	for (size_t i = 0; i < found.count; i++) {
-		if (found.list[i].warning || !chosen) {
-			fault_warn(faults, "%s%s", found.list[i].text,
-				key ? "" : "; only orderd receive does without");
-		} else {
-			fault_add(faults, "%s", found.list[i].text);
-		}
+		(key || !chosen ? fault_warn : fault_add)(faults, "%s%s", found.list[i].text,
+			key || chosen ? "" : "; only orderd receive does without");
 	}
 	secret_free(key);
 	fault_fini(&found);
-}
-
-static void check_secrets(const struct config *config, struct faults *faults)
-{
-	secrets_free(secrets_load(config, faults));
-	check_api_key(config, faults);
 }
 
 static void check_ca_file(const struct config *config, struct faults *faults)
@@ -237,7 +223,8 @@ static void check_offline(const struct command *command, struct faults *faults)
 
 	copy_faults(faults, command->faults);
 	check_file(command, faults);
-	check_secrets(config, faults);
+	secrets_free(secrets_load(config, faults));
+	check_api_key(config, faults);
 	check_certificate(config, faults);
 	check_ca_file(config, faults);
 	check_exposure(config, faults);
@@ -328,39 +315,36 @@ static void check_database(const struct config *config, struct faults *faults)
 static void judge_answer(
 	const struct config *config, const struct torque_answer *answer, struct faults *faults)
 {
-	const char *problem = answer->problem;
+	const char *said = "";
 
 	switch (answer->end) {
 	case TORQUE_GOOD:
 		return;
 	case TORQUE_UNAUTHORIZED:
 		config_fault(config, CONFIG_TORQUE_API_KEY, faults, ": the API refuses the key: %s",
-			problem);
+			answer->problem);
 		return;
 	case TORQUE_RATE_LIMITED:
 		config_warn(config, CONFIG_TORQUE_BASE_URL, faults,
-			": the API has no call left for us at present: %s", problem);
+			": the API has no call left for us at present: %s", answer->problem);
 		return;
 	case TORQUE_NOT_FOUND:
-		config_fault(config, CONFIG_TORQUE_BASE_URL, faults,
-			": there are no orders to list: %s", problem);
-		return;
+		said = "there are no orders to list";
+		break;
 	case TORQUE_UNTRUSTED:
-		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": it cannot be trusted: %s",
-			problem);
-		return;
+		said = "it cannot be trusted";
+		break;
 	case TORQUE_UNREACHABLE:
 	case TORQUE_LATE:
-		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": it cannot be reached: %s",
-			problem);
-		return;
+		said = "it cannot be reached";
+		break;
 	case TORQUE_REFUSED:
 	case TORQUE_SERVER_ERROR:
 	case TORQUE_MALFORMED:
-		config_fault(config, CONFIG_TORQUE_BASE_URL, faults,
-			": the API does not answer as it should: %s", problem);
-		return;
+		said = "the API does not answer as it should";
+		break;
 	}
+	config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": %s: %s", said, answer->problem);
 }
 
 /* By no more than the answer proves: its Date is cut to the second, and was written between our

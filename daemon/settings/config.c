@@ -498,6 +498,7 @@ void config_say_origin(
 	const struct config *config, enum config_key key, char out[CONFIG_ORIGIN_MAX])
 {
 	const struct setting *setting = &config->list[key];
+	struct text file = text_cut_utf8(text_of(config->file), CONFIG_ORIGIN_MAX - 12);
 	char name[CONFIG_NAME_MAX];
 
 	switch (setting->origin) {
@@ -505,7 +506,7 @@ void config_say_origin(
 		snprintf(out, CONFIG_ORIGIN_MAX, "default");
 		return;
 	case CONFIG_FROM_FILE:
-		snprintf(out, CONFIG_ORIGIN_MAX, "%s:%u", config->file, setting->line);
+		snprintf(out, CONFIG_ORIGIN_MAX, "%.*s:%u", (int)file.len, file.ptr, setting->line);
 		return;
 	case CONFIG_ENVIRONMENT:
 		config_environment_name(key, out);

@@ -13,7 +13,7 @@
 enum {
 	CONFIG_BYTES_MAX = 64 * 1024,
 	CONFIG_NAME_MAX = 64,
-	CONFIG_ORIGIN_MAX = 256, /* a longer name of a file is cut */
+	CONFIG_ORIGIN_MAX = 512, /* a longer name of a file is cut, its line is told */
 };
 
 enum config_origin { CONFIG_DEFAULT, CONFIG_FROM_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };

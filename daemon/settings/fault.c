@@ -1,3 +1,4 @@
+/* Faults are kept in the order in which they are found, up to a number, and printed in one go. */
 #include "settings/fault.h"
 
 #include <stdarg.h>

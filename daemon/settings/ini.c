@@ -1,3 +1,4 @@
+/* A text is read line by line: sections, values, and what is neither. */
 #include "settings/ini.h"
 
 #include "settings/value.h"

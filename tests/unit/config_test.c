@@ -413,7 +413,7 @@ static void check_precedence(void)
 		(char[]){ "ORDERD_LOG_FORMAT=json" }, (char[]){ "PATH=/bin" }, NULL };
 	struct faults faults = { .count = 0 };
 	struct config *config = config_new();
-	char origin[CONFIG_ORIGIN_MAX];
+	char origin[CONFIG_ORIGIN_MAX], long_name[4096];
 
 	config_read_text(config, "f", text_of("[log]\nlevel = error\nformat = logfmt\n"), &faults);
 	config_read_environment(config, environment, &faults);
@@ -429,6 +429,12 @@ static void check_precedence(void)
 	CHECK(strcmp(origin, "ORDERD_LOG_FORMAT") == 0, "a variable is named (%s)", origin);
 	config_say_origin(config, CONFIG_LISTEN_PATH, origin);
 	CHECK(strcmp(origin, "default") == 0, "a default says that it is one");
+	memset(long_name, 'n', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	config_read_text(config, long_name, text_of("\n[webhook]\nkey = text\n"), &faults);
+	config_say_origin(config, CONFIG_WEBHOOK_KEY, origin);
+	CHECK(strlen(origin) > 500 && strcmp(strrchr(origin, 'n'), "n:3") == 0,
+		"the line is told whatever the file is called");
 	config_free(config);
 	fault_fini(&faults);
 }
