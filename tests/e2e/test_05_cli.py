@@ -363,8 +363,15 @@ class SignAndVerify(Case):
             self.assertEqual(out, "".join("%s: %s\n" % item for item in expected.items()))
 
     def test_standard_input_is_a_body_too(self):
-        out, _ = self.orderd("sign", "-", stdin=BODY)
-        self.assertEqual(out, self.orderd("sign", self.body)[0])
+        for body in (BODY, BODY * 10000):  # more than a pipe gives at a time
+            out, _ = self.orderd("sign", "-", stdin=body)
+            self.assertEqual(out, self.orderd("sign", self.write("same.json", body))[0])
+
+    def test_a_body_of_16_mib_is_taken_and_one_byte_more_is_not(self):
+        longest = b" " * (16 << 20)
+        self.orderd("sign", self.write("longest.json", longest))
+        _, err = self.orderd("sign", self.write("longer.json", longest + b" "), code=65)
+        self.assertIn("longer than any body", err)
 
     def test_what_is_genuine_is_called_so_in_every_form(self):
         for form in ("hex", "HEX", "prefixed", "base64"):
@@ -636,6 +643,8 @@ class WithDatabase(Case):
         faults = self.online(database, 1)
         self.assertEqual(len(faults), 1)
         self.assertIn("may not execute torque.link_made, torque.reconcile_next;", faults[0])
+        database.query("drop function torque.link_made(json)")
+        self.assertEqual(self.online(database, 1), faults)
 
     def test_a_server_that_forgets_in_a_crash_is_a_fault_unless_allowed(self):
         database = self.cluster.migrated()

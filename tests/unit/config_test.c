@@ -216,6 +216,10 @@ static const struct {
 	{ "an overlong form is no UTF-8", "# \xc0\xaf\n", "f:1: is not UTF-8; write it in UTF-8" },
 	{ "half of a surrogate pair is no UTF-8", "# \xed\xa0\x80\n",
 		"f:1: is not UTF-8; write it in UTF-8" },
+	{ "DEL is one too",
+		"[log]\nlevel = in\x7f"
+		"fo\n",
+		"f:2: holds a control character; take it out" },
 	{ "a control character is a fault", "[log]\nlevel = in\x1b[1mfo\n",
 		"f:2: holds a control character; take it out" },
 };
@@ -375,6 +379,27 @@ static void check_members(void)
 	config_free(config);
 	fault_fini(&faults);
 	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+static void check_lengths(void)
+{
+	char text[VALUE_TEXT_MAX + 64];
+
+	for (size_t len = VALUE_TEXT_MAX; len <= VALUE_TEXT_MAX + 1; len++) {
+		struct faults faults = { .count = 0 };
+		struct config *config = config_new();
+
+		snprintf(text, sizeof(text), "[listen]\npublic_url = https://%0*d\n",
+			(int)(len - strlen("https://")), 0);
+		config_read_text(config, "f", text_of(text), &faults);
+		CHECK(faults.count == (len > VALUE_TEXT_MAX ? 1 : 0) &&
+				(faults.count == 0 || strstr(faults.list[0].text,
+							      "public_url is 1025 bytes long")),
+			"a value of %zu bytes is %s", len,
+			len > VALUE_TEXT_MAX ? "too long" : "taken");
+		config_free(config);
+		fault_fini(&faults);
+	}
 }
 
 static void check_one_go(void)
@@ -557,6 +582,7 @@ int main(void)
 	check_faults();
 	check_taken();
 	check_members();
+	check_lengths();
 	check_one_go();
 	check_precedence();
 	check_variables();
