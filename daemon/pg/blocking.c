@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "pg/conninfo.h"
 
 enum { WORDS_MAX = 64, PARAMS_MAX = 9, NUMBER_MAX = 16 };
 
@@ -75,9 +76,11 @@ struct blocking *blocking_new(
 {
 	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
 
-	if (!options) { /* libpq's own sentence repeats what may be a password */
-		set_problem(
-			problem, "conninfo cannot be read: it is keyword=value pairs, or a URI");
+	if (!options) {
+		struct problem why;
+
+		conninfo_judge(conninfo, &why);
+		snprintf(problem, BLOCKING_PROBLEM_MAX, "conninfo %.400s", why.text);
 		return NULL;
 	}
 	PGconn *conn = open_connection(options, as_invoker);

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "io/dns.h"
+#include "pg/conninfo.h"
 
 enum {
 	ADDRESS_TEXT_MAX = 64, /* of IPv6 with a scope */
@@ -168,10 +169,12 @@ struct resolve *resolve_new(struct loop *loop, const char *conninfo, const char 
 	resolve->application_name = memory_copy(application_name);
 	resolve->found = found;
 	resolve->owner = owner;
-	/* libpq's sentence about what is wrong repeats conninfo, which may hold a password. */
 	resolve->options = PQconninfoParse(conninfo, NULL);
 	if (!resolve->options) {
-		complain(resolve, "conninfo cannot be read: it is keyword=value pairs, or a URI");
+		struct problem why;
+
+		conninfo_judge(conninfo, &why);
+		snprintf(resolve->problem, sizeof(resolve->problem), "conninfo %.200s", why.text);
 	} else if (!take_list(resolve)) {
 		resolve->count = 0;
 	}

@@ -78,6 +78,7 @@ static const struct {
 	{ "too many hosts", "host=/1,/2,/3,/4,/5,/6,/7,/8,/9,/10,/11,/12,/13,/14,/15,/16,/17", "",
 		"too many hosts" },
 	{ "a service without a host", "service=x", "", "names a service" },
+	{ "a word that is none is named", "hots=/a", "", "invalid connection option \"hots\"" },
 	{ "no conninfo, and its words are not repeated", "password='secret", "",
 		"conninfo cannot be read" },
 };
