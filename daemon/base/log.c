@@ -1,3 +1,4 @@
+/* Lines for the journal, for a terminal or for machines, and how seldom they may come. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 static const char *const level_words[] = {
 	[LOG_ERROR] = "error",
 	[LOG_WARNING] = "warning",
-	[LOG_NOTICE] = "notice",
 	[LOG_INFO] = "info",
 	[LOG_DEBUG] = "debug",
 };
@@ -22,16 +22,8 @@ static const int priorities[] = {
 	/* of sd-daemon(3) */
 	[LOG_ERROR] = 3,
 	[LOG_WARNING] = 4,
-	[LOG_NOTICE] = 5,
 	[LOG_INFO] = 6,
 	[LOG_DEBUG] = 7,
-};
-
-static const char *const format_words[] = {
-	[LOG_AUTO] = "auto",
-	[LOG_JOURNAL] = "journal",
-	[LOG_LOGFMT] = "logfmt",
-	[LOG_JSON] = "json",
 };
 
 static enum log_level threshold = LOG_INFO;
@@ -69,28 +61,6 @@ void log_setup(enum log_level level, enum log_format format)
 	if (format == LOG_AUTO) {
 		shape = stderr_is_journal() ? LOG_JOURNAL : LOG_LOGFMT;
 	}
-}
-
-bool log_level_from(struct text word, enum log_level *ret_level)
-{
-	for (enum log_level i = LOG_ERROR; i <= LOG_DEBUG; i++) {
-		if (text_equal(word, text_of(level_words[i]))) {
-			*ret_level = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool log_format_from(struct text word, enum log_format *ret_format)
-{
-	for (enum log_format i = LOG_AUTO; i <= LOG_JSON; i++) {
-		if (text_equal(word, text_of(format_words[i]))) {
-			*ret_format = i;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* The last byte of a line is kept for its newline, the one before for JSON's brace. */
@@ -260,4 +230,17 @@ void log_event(enum log_level level, const char *event, const struct log_field *
 	}
 	line.bytes[line.len++] = '\n';
 	send_line(&line);
+}
+
+int64_t log_limit(struct log_limit *limit)
+{
+	int64_t now_ms = clock_mono_ms();
+	int64_t count = ++limit->unlogged;
+
+	if (limit->logged_ms != 0 && now_ms - limit->logged_ms < LOG_LIMIT_MS) {
+		return 0;
+	}
+	limit->unlogged = 0;
+	limit->logged_ms = now_ms;
+	return count;
 }

@@ -11,9 +11,10 @@
 enum {
 	LOG_VALUE_MAX = 200, /* bytes of one value, before escaping */
 	LOG_LINE_MAX = 4096, /* bytes; what does not fit is dropped, the line stays one line */
+	LOG_LIMIT_MS = 1000, /* between two lines of a log_limit */
 };
 
-enum log_level { LOG_ERROR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_AUTO, LOG_JOURNAL, LOG_LOGFMT, LOG_JSON };
 
 enum log_kind { LOG_KIND_END, LOG_KIND_TEXT, LOG_KIND_INT };
@@ -35,8 +36,15 @@ struct log_field {
 /* LOG_AUTO: journal when stderr is the journal's stream ($JOURNAL_STREAM), else logfmt. */
 void log_setup(enum log_level level, enum log_format format);
 
-bool log_level_from(struct text word, enum log_level *ret_level);
-bool log_format_from(struct text word, enum log_format *ret_format);
-
 /* fields: LOG_FIELDS(...) or NULL. */
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
+
+/* What a peer can cause as often as it likes makes one line each LOG_LIMIT_MS, with how often it
+ * happened since the last one. Embedded; zeroed = never. */
+struct log_limit {
+	int64_t unlogged;
+	int64_t logged_ms; /* monotonic; 0 = never */
+};
+
+/* It has happened once more. 0: no line now; else the count that the line, which is due, tells. */
+int64_t log_limit(struct log_limit *limit);

@@ -151,7 +151,7 @@ static void reload_asked(void *owner)
 	health_reloading(service->health);
 	if (read_again(service, &faults)) {
 		metrics_add(METRIC_RELOADS, 1);
-		log_event(LOG_NOTICE, "reloaded", NULL);
+		log_event(LOG_INFO, "reloaded", NULL);
 	} else {
 		metrics_add(METRIC_RELOADS_REFUSED, 1);
 		log_event(LOG_ERROR, "reload_refused",
@@ -192,7 +192,7 @@ static void stop_asked(void *owner)
 		return;
 	}
 	service->stopping = true;
-	log_event(LOG_NOTICE, "stopping", NULL);
+	log_event(LOG_INFO, "stopping", NULL);
 	health_stopping(service->health);
 	loop_timer_start(service->deadline, SERVICE_DRAIN_MS);
 	service->draining = (service->receiver ? 1U : 0) + (service->reconcile ? 1U : 0);
@@ -263,12 +263,12 @@ static void log_start(const struct service *service)
 	const char *admin = health_address(service->health);
 
 	if (service->reconcile) {
-		log_event(LOG_NOTICE, "polling",
+		log_event(LOG_INFO, "polling",
 			LOG_FIELDS(LOG_STRING("api", settings->torque.base_url),
 				LOG_STRING("admin", admin)));
 	}
 	if (service->receiver) {
-		log_event(LOG_NOTICE, "listening",
+		log_event(LOG_INFO, "listening",
 			LOG_FIELDS(LOG_STRING("address", receiver_address(service->receiver)),
 				LOG_STRING("path", settings->listen.path),
 				LOG_STRING("admin", admin)));
@@ -280,7 +280,7 @@ static void serve(struct service *service)
 	log_start(service);
 	health_ready(service->health);
 	loop_run(service->loop);
-	log_event(LOG_NOTICE, "stopped", NULL);
+	log_event(LOG_INFO, "stopped", NULL);
 }
 
 static void finish(struct service *service)

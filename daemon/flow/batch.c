@@ -18,7 +18,6 @@ enum {
 	BATCH_BYTES_MAX = 4 * 1024 * 1024, /* bodies of one transaction, but for a first one */
 	BATCH_REST_MS = 25,                /* before a fact that was not taken is offered again */
 	BATCH_REST_DOUBLINGS_MAX = 4,      /* while a connection is refused again and again */
-	BATCH_LOG_MS = 1000,               /* facts lost are counted between two lines */
 	BATCH_NAME_MAX = 64,
 };
 
@@ -78,10 +77,8 @@ struct batch {
 	struct loop_timer *timer; /* rests that end, deadlines that pass */
 	int64_t wake_ms;          /* when the timer fires; 0 = it is stopped */
 	bool closing;
-	int64_t refused_unlogged;
-	int64_t refused_logged_ms;
-	int64_t lost_unlogged;
-	int64_t lost_logged_ms;
+	struct log_limit refused;
+	struct log_limit lost;
 	char trouble[STORE_PROBLEM_MAX]; /* logged last */
 };
 
@@ -97,8 +94,8 @@ static void connected(void *owner)
 	assert(shard->batch->magic == BATCH_MAGIC);
 	shard->connected = true;
 	shard->batch->trouble[0] = '\0';
-	log_event(LOG_NOTICE, "database_connected",
-		LOG_FIELDS(LOG_STRING("connection", shard->name)));
+	log_event(
+		LOG_INFO, "database_connected", LOG_FIELDS(LOG_STRING("connection", shard->name)));
 	loop_task_post(shard->batch->sending);
 }
 
@@ -316,15 +313,12 @@ static void answer(struct member *member, enum batch_end end)
 
 static void log_lost(struct batch *batch)
 {
-	int64_t now_ms = clock_mono_ms();
+	int64_t count = log_limit(&batch->lost);
 
-	batch->lost_unlogged++;
-	if (batch->lost_logged_ms == 0 || now_ms - batch->lost_logged_ms >= BATCH_LOG_MS) {
+	if (count > 0) {
 		log_event(LOG_WARNING, "facts_lost",
-			LOG_FIELDS(LOG_INT("count", batch->lost_unlogged),
+			LOG_FIELDS(LOG_INT("count", count),
 				LOG_STRING("database", batch_problem(batch))));
-		batch->lost_unlogged = 0;
-		batch->lost_logged_ms = now_ms;
 	}
 }
 
@@ -559,18 +553,15 @@ static void log_refused(
 {
 	bool quotes = objection == OBJECTION_DATA || objection == OBJECTION_OTHER;
 	enum log_level level = objection == OBJECTION_OPERATOR ? LOG_ERROR : LOG_WARNING;
-	int64_t now_ms = clock_mono_ms();
+	int64_t count = log_limit(&batch->refused);
 
-	batch->refused_unlogged++;
-	if (batch->refused_logged_ms != 0 && now_ms - batch->refused_logged_ms < BATCH_LOG_MS) {
-		return;
+	if (count > 0) {
+		log_event(level,
+			objection == OBJECTION_OPERATOR ? "database_refuses" : "batch_refused",
+			LOG_FIELDS(LOG_INT("count", count),
+				LOG_STRING("sqlstate", result->sqlstate),
+				LOG_TEXT("error", quotes ? TEXT("") : result->message)));
 	}
-	log_event(level, objection == OBJECTION_OPERATOR ? "database_refuses" : "batch_refused",
-		LOG_FIELDS(LOG_INT("count", batch->refused_unlogged),
-			LOG_STRING("sqlstate", result->sqlstate),
-			LOG_TEXT("error", quotes ? TEXT("") : result->message)));
-	batch->refused_unlogged = 0;
-	batch->refused_logged_ms = now_ms;
 }
 
 /* Halves, until the one that is to blame flies alone. */

@@ -13,12 +13,7 @@
 #include "base/metrics.h"
 #include "order/event.h"
 
-enum {
-	INTAKE_RETRY_AFTER_S = 1,
-	INTAKE_REFUSAL_LOG_MS =
-		1000, /* refusals are counted between two lines, nobody floods the log */
-	INTAKE_ANSWER_BODY_MAX = 64,
-};
+enum { INTAKE_RETRY_AFTER_S = 1, INTAKE_ANSWER_BODY_MAX = 64 };
 
 #define DELIVERY_MAGIC 0x64656c69U
 
@@ -29,8 +24,7 @@ struct intake {
 	char *signature_header;
 	char *business;
 	struct signature_rules rules; /* secrets borrowed */
-	int64_t refusals_unlogged;
-	int64_t refusal_logged_ms;
+	struct log_limit refusals;
 };
 
 /* One POST between its arrival and its answer. */
@@ -107,18 +101,13 @@ static void answer_unavailable(struct exchange *exchange)
 
 static void log_refusal(struct intake *intake, enum signature_verdict verdict)
 {
-	int64_t now_ms = clock_mono_ms();
+	int64_t count = log_limit(&intake->refusals);
 
-	intake->refusals_unlogged++;
-	if (intake->refusal_logged_ms != 0 &&
-		now_ms - intake->refusal_logged_ms < INTAKE_REFUSAL_LOG_MS) {
-		return;
+	if (count > 0) {
+		log_event(LOG_INFO, "delivery_refused",
+			LOG_FIELDS(LOG_STRING("signature", signature_verdict_name(verdict)),
+				LOG_INT("count", count)));
 	}
-	log_event(LOG_NOTICE, "delivery_refused",
-		LOG_FIELDS(LOG_STRING("signature", signature_verdict_name(verdict)),
-			LOG_INT("count", intake->refusals_unlogged)));
-	intake->refusals_unlogged = 0;
-	intake->refusal_logged_ms = now_ms;
 }
 
 static void answer_refused(

@@ -300,7 +300,7 @@ static void note_standby(struct reconcile *reconcile, bool standby)
 	reconcile->begun = true;
 	reconcile->standby = standby;
 	metrics_set(METRIC_RECONCILE_STANDBY, standby);
-	log_event(LOG_NOTICE, standby ? "reconcile_standby" : "reconcile_active", NULL);
+	log_event(LOG_INFO, standby ? "reconcile_standby" : "reconcile_active", NULL);
 }
 
 static void note_stopped(struct reconcile *reconcile, bool stopped)
@@ -314,7 +314,7 @@ static void note_stopped(struct reconcile *reconcile, bool stopped)
 		log_event(LOG_ERROR, "reconcile_stopped",
 			LOG_FIELDS(LOG_STRING("error", reconcile->problem)));
 	} else {
-		log_event(LOG_NOTICE, "reconcile_resumed", NULL);
+		log_event(LOG_INFO, "reconcile_resumed", NULL);
 	}
 }
 
@@ -474,8 +474,8 @@ static void answer_recorded(void *tag, const struct store_result *result)
 static void connected(void *owner)
 {
 	metrics_set(METRIC_RECONCILE_CONNECTED, 1);
-	log_event(LOG_NOTICE, "database_connected",
-		LOG_FIELDS(LOG_STRING("connection", "reconcile")));
+	log_event(
+		LOG_INFO, "database_connected", LOG_FIELDS(LOG_STRING("connection", "reconcile")));
 	next_due(owner);
 }
 

@@ -141,7 +141,6 @@ const struct config_rule config_rules[CONFIG_KEY_COUNT] = {
 		{ .type = VALUE_CHOICE, .words = {
 			[LOG_ERROR] = "error",
 			[LOG_WARNING] = "warning",
-			[LOG_NOTICE] = "notice",
 			[LOG_INFO] = "info",
 			[LOG_DEBUG] = "debug" } }, FIELD(log.level) },
 	[CONFIG_LOG_FORMAT] = { "log", "format", "auto", true,

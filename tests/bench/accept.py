@@ -96,7 +96,7 @@ def compare(bench, clients, seconds, rounds):
 
 def main(load, seconds=8, rounds=3):
     with pg.Cluster(SETTINGS) as cluster:
-        with daemon.Daemon(cluster.migrated(), {"log": {"level": "notice"}}) as orderd:
+        with daemon.Daemon(cluster.migrated(), {"log": {"level": "info"}}) as orderd:
             bench = Bench(load, cluster, orderd)
             results = [compare(bench, clients, float(seconds), int(rounds)) for clients in CLIENTS]
     print(json.dumps({"bench": "accept", "seconds": float(seconds), "rounds": int(rounds),

@@ -121,7 +121,7 @@ class Bench:
         self.salt = 0
 
     def start(self, one_process):
-        settings = {"torque": dict(POLLING, base_url=self.api.url), "log": {"level": "notice"},
+        settings = {"torque": dict(POLLING, base_url=self.api.url), "log": {"level": "info"},
                     "reconcile": {"sweep_every": "5s", "open_every": "1h", "history": HISTORY}}
         secrets = {"api-key": self.api.api_key}
         verbs = ("run",) if one_process else ("receive", "reconcile")

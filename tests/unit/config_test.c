@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "check.h"
 #include "flow/intake.h"
 #include "setting.h"
@@ -54,19 +55,17 @@ static const struct {
 	{ "a section stands once", "[log]\n\n[admin]\n[log]\n",
 		"f:4: [log] stands here again, first on line 1; put its keys together" },
 	{ "an empty value is a fault where one is needed", "[log]\nlevel =\n",
-		"f:2: [log] level is empty; it should be error, warning, notice, info or debug" },
+		"f:2: [log] level is empty; it should be error, warning, info or debug" },
 	{ "a choice is one of its words", "[log]\nlevel = verbose\n",
-		"f:2: [log] level is \"verbose\"; it should be error, warning, notice, info or "
-		"debug" },
+		"f:2: [log] level is \"verbose\"; it should be error, warning, info or debug" },
 	{ "a choice is written as the manual writes it", "[log]\nlevel = Info\n",
-		"f:2: [log] level is \"Info\"; it should be error, warning, notice, info or "
-		"debug" },
+		"f:2: [log] level is \"Info\"; it should be error, warning, info or debug" },
 	{ "a comment behind a value is pointed out", "[log]\nlevel = info # chatty\n",
 		"f:2: [log] level is \"info # chatty\"; a comment needs a line of its own; it "
-		"should be error, warning, notice, info or debug" },
+		"should be error, warning, info or debug" },
 	{ "quotes are pointed out", "[log]\nlevel = \"info\"\n",
 		"f:2: [log] level is \"\"info\"\"; values stand without quotes; it should be "
-		"error, warning, notice, info or debug" },
+		"error, warning, info or debug" },
 	{ "yes is not true", "[database]\nnotify = true\n",
 		"f:2: [database] notify is \"true\"; it should be yes or no" },
 	{ "a count is a number", "[listen]\nmax_connections = many\n",
@@ -248,13 +247,16 @@ static const struct {
 	const char *value;
 	int64_t number;
 } taken[] = {
-	{ "a value is trimmed", "[log]\n\tlevel \t=  debug \n", CONFIG_LOG_LEVEL, "debug", 4 },
-	{ "lines may end in CR LF", "[log]\r\nlevel = debug\r\n", CONFIG_LOG_LEVEL, "debug", 4 },
-	{ "the last line needs no end", "[log]\nlevel = debug", CONFIG_LOG_LEVEL, "debug", 4 },
+	{ "a value is trimmed", "[log]\n\tlevel \t=  debug \n", CONFIG_LOG_LEVEL, "debug",
+		LOG_DEBUG },
+	{ "lines may end in CR LF", "[log]\r\nlevel = debug\r\n", CONFIG_LOG_LEVEL, "debug",
+		LOG_DEBUG },
+	{ "the last line needs no end", "[log]\nlevel = debug", CONFIG_LOG_LEVEL, "debug",
+		LOG_DEBUG },
 	{ "a byte order mark is passed over", "\xef\xbb\xbf[log]\nlevel = debug\n",
-		CONFIG_LOG_LEVEL, "debug", 4 },
+		CONFIG_LOG_LEVEL, "debug", LOG_DEBUG },
 	{ "comments begin with # or ;", "# a = b\n ; [x]\n[log]\nlevel = debug\n", CONFIG_LOG_LEVEL,
-		"debug", 4 },
+		"debug", LOG_DEBUG },
 	{ "a value may hold =", "[database]\nconninfo = host=/x dbname=y\n",
 		CONFIG_DATABASE_CONNINFO, "host=/x dbname=y", 0 },
 	{ "a conninfo may name a file of passwords", "[database]\nconninfo = passfile=/p\n",
@@ -475,8 +477,8 @@ static const struct {
 		"ORDERD_WEBHOOK_SECRET: secrets do not come from the environment, which others may "
 		"read; name a credential or a file in the configuration file" },
 	{ "a faulty variable is named", "ORDERD_LOG_LEVEL=loud", false,
-		"ORDERD_LOG_LEVEL: [log] level is \"loud\"; it should be error, warning, notice, "
-		"info or debug" },
+		"ORDERD_LOG_LEVEL: [log] level is \"loud\"; it should be error, warning, info or "
+		"debug" },
 	{ "a slip in a variable's name is a warning", "ORDERD_LISTEN_ADRESS=x", true,
 		"ORDERD_LISTEN_ADRESS in the environment sets nothing; did you mean "
 		"ORDERD_LISTEN_ADDRESS?" },

@@ -47,7 +47,7 @@ static const char *line_of(enum log_format format, const struct log_field *field
 {
 	catch_stderr();
 	log_setup(LOG_INFO, format);
-	log_event(LOG_NOTICE, "listening", fields);
+	log_event(LOG_INFO, "listening", fields);
 	return caught_all();
 }
 
@@ -110,7 +110,7 @@ static void check_escapes(void)
 		char expected[256];
 
 		line_of(LOG_JOURNAL, LOG_FIELDS(LOG_TEXT("a", escapes[i].value)));
-		snprintf(expected, sizeof(expected), "<5>listening %s\n", escapes[i].journal);
+		snprintf(expected, sizeof(expected), "<6>listening %s\n", escapes[i].journal);
 		CHECK(strcmp(caught, expected) == 0, "%s (got %s)", escapes[i].promise, caught);
 		CHECK(is_one_line_of_ascii(), "%s, in one line of printable ASCII",
 			escapes[i].promise);
@@ -136,7 +136,7 @@ static void check_json(void)
 			json_escapes[i].promise, caught);
 		CHECK(is_json_text(line, "a", json_escapes[i].decoded), "%s",
 			json_escapes[i].promise);
-		CHECK(is_json_text(line, "level", "notice") &&
+		CHECK(is_json_text(line, "level", "info") &&
 				is_json_text(line, "event", "listening"),
 			"%s, with level and event", json_escapes[i].promise);
 		CHECK(json_integer_value(json_object_get(line, "count")) == INT64_MIN,
@@ -156,7 +156,6 @@ static void check_heads(void)
 	} heads[] = {
 		{ LOG_ERROR, "<3>away\n" },
 		{ LOG_WARNING, "<4>away\n" },
-		{ LOG_NOTICE, "<5>away\n" },
 		{ LOG_INFO, "<6>away\n" },
 		{ LOG_DEBUG, "<7>away\n" },
 	};
@@ -166,11 +165,11 @@ static void check_heads(void)
 		catch_stderr();
 		log_setup(LOG_DEBUG, LOG_JOURNAL);
 		log_event(heads[i].level, "away", NULL);
-		CHECK(strcmp(caught_all(), heads[i].head) == 0, "priority %zu is the journal's",
-			i + 3);
+		CHECK(strcmp(caught_all(), heads[i].head) == 0, "%.3s is the journal's priority",
+			heads[i].head);
 	}
 	regcomp(&logfmt,
-		"^time=20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{6}Z level=notice "
+		"^time=20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{6}Z level=info "
 		"event=listening address=\"\\[::1\\] 80\" port=-5\n$",
 		REG_EXTENDED | REG_NOSUB);
 	line_of(LOG_LOGFMT, LOG_FIELDS(LOG_STRING("address", "[::1] 80"), LOG_INT("port", -5)));
@@ -181,27 +180,13 @@ static void check_heads(void)
 
 static void check_levels(void)
 {
-	enum log_level level;
-	enum log_format format;
-
 	catch_stderr();
 	log_setup(LOG_WARNING, LOG_JOURNAL);
 	log_event(LOG_ERROR, "a", NULL);
 	log_event(LOG_WARNING, "b", NULL);
-	log_event(LOG_NOTICE, "c", NULL);
+	log_event(LOG_INFO, "c", NULL);
 	log_event(LOG_DEBUG, "d", NULL);
 	CHECK(strcmp(caught_all(), "<3>a\n<4>b\n") == 0, "what is below the level is not written");
-	CHECK(log_level_from(TEXT("debug"), &level) && level == LOG_DEBUG, "debug is a level");
-	CHECK(log_level_from(TEXT("error"), &level) && level == LOG_ERROR, "error is a level");
-	CHECK(!log_level_from(TEXT("Info"), &level), "levels are in lower case");
-	CHECK(!log_level_from(TEXT("verbose"), &level), "verbose is no level");
-	CHECK(log_format_from(TEXT("auto"), &format) && format == LOG_AUTO, "auto is a format");
-	CHECK(log_format_from(TEXT("journal"), &format) && format == LOG_JOURNAL,
-		"journal is a format");
-	CHECK(log_format_from(TEXT("json"), &format) && format == LOG_JSON, "json is a format");
-	CHECK(log_format_from(TEXT("logfmt"), &format) && format == LOG_LOGFMT,
-		"logfmt is a format");
-	CHECK(!log_format_from(TEXT(""), &format), "nothing is no format");
 }
 
 static void check_cut(void)
@@ -211,14 +196,14 @@ static void check_cut(void)
 
 	memset(value, 'x', sizeof(value));
 	line_of(LOG_JOURNAL, LOG_FIELDS(LOG_TEXT("a", ((struct text){ value, LOG_VALUE_MAX }))));
-	CHECK(caught_len == strlen("<5>listening a=\n") + LOG_VALUE_MAX,
+	CHECK(caught_len == strlen("<6>listening a=\n") + LOG_VALUE_MAX,
 		"a value of LOG_VALUE_MAX bytes is whole");
 
 	line_of(LOG_JOURNAL, LOG_FIELDS(LOG_TEXT("a", ((struct text){ value, sizeof(value) })),
 				     LOG_INT("b", 1)));
 	snprintf(expected, sizeof(expected), "%.*s...\" b=1\n", LOG_VALUE_MAX, value);
-	CHECK(caught_len == strlen("<5>listening a=\"") + strlen(expected) &&
-			strcmp(caught + strlen("<5>listening a=\""), expected) == 0,
+	CHECK(caught_len == strlen("<6>listening a=\"") + strlen(expected) &&
+			strcmp(caught + strlen("<6>listening a=\""), expected) == 0,
 		"a longer one is cut, says so, and the next field follows");
 
 	memcpy(value + LOG_VALUE_MAX - 1, "\xe2\x82\xac", 3);
@@ -303,6 +288,21 @@ static void check_auto(void)
 	CHECK(strncmp(caught, "time=", 5) == 0, "without the variable it is logfmt");
 }
 
+/* The clock goes on meanwhile, but not by a second. */
+static void check_limit(void)
+{
+	struct log_limit limit = { .unlogged = 0 };
+	int64_t first = log_limit(&limit), second = log_limit(&limit), third = log_limit(&limit);
+
+	CHECK(first == 1, "what happens for the first time is told at once");
+	CHECK(second == 0 && third == 0, "what happens again at once is not");
+	limit.logged_ms -= LOG_LIMIT_MS;
+	CHECK(log_limit(&limit) == 3, "a second later the line says how often it was");
+	CHECK(log_limit(&limit) == 0, "and counting begins anew");
+	limit.logged_ms -= LOG_LIMIT_MS;
+	CHECK(log_limit(&limit) == 2, "from what the last line did not tell");
+}
+
 int main(void)
 {
 	check_escapes();
@@ -313,5 +313,6 @@ int main(void)
 	check_full_line();
 	check_exact_fit();
 	check_auto();
+	check_limit();
 	return check_done();
 }
