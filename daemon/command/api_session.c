@@ -61,17 +61,17 @@ int api_session_database_failed(struct api_session *ask)
 /* The schema has to be the one that this program was made for. */
 static int check_schema(struct api_session *ask)
 {
-	char reason[SESSION_REASON_MAX];
+	struct problem problem;
 	const char *state;
 
 	if (!blocking_ask(ask->session, session_statement(SESSION_SCHEMA), NULL, 0)) {
 		session_refused(SESSION_SCHEMA, blocking_sqlstate(ask->session),
-			text_of(blocking_problem(ask->session)), reason);
-		return say(reason, EX_UNAVAILABLE);
+			text_of(blocking_problem(ask->session)), &problem);
+		return say(problem.text, EX_UNAVAILABLE);
 	}
 	state = blocking_rows(ask->session) > 0 ? blocking_cell(ask->session, 0, 0) : NULL;
-	if (!session_judge(SESSION_SCHEMA, text_of(state), false, reason)) {
-		return say(reason, EX_UNAVAILABLE);
+	if (!session_judge(SESSION_SCHEMA, text_of(state), false, &problem)) {
+		return say(problem.text, EX_UNAVAILABLE);
 	}
 	return EX_OK;
 }
@@ -79,11 +79,12 @@ static int check_schema(struct api_session *ask)
 static int open_session(struct api_session *ask, const struct config *config)
 {
 	struct reconcile_options options = options_reconcile(config_settings(config));
-	char setup[RECONCILE_SETUP_MAX], problem[BLOCKING_PROBLEM_MAX];
+	char setup[RECONCILE_SETUP_MAX];
+	struct problem problem;
 
-	ask->session = blocking_new(options.store.conninfo, false, problem);
+	ask->session = blocking_new(options.store.conninfo, false, &problem);
 	if (!ask->session) {
-		return say(problem, EX_UNAVAILABLE);
+		return say(problem.text, EX_UNAVAILABLE);
 	}
 	reconcile_setup(&options.schedule, setup);
 	if (!blocking_run(ask->session, settings) || !blocking_run(ask->session, setup)) {

@@ -95,11 +95,11 @@ static enum migration_end sql_failed(
 static enum migration_end connect_to(const struct migration_options *options,
 	struct migration_state *state, struct blocking **ret_session)
 {
-	char problem[BLOCKING_PROBLEM_MAX];
+	struct problem problem;
 
 	state_init(state);
-	*ret_session = blocking_new(options->conninfo, options->as_invoker, problem);
-	return *ret_session ? MIGRATION_FINE : fail(state, MIGRATION_UNREACHABLE, problem);
+	*ret_session = blocking_new(options->conninfo, options->as_invoker, &problem);
+	return *ret_session ? MIGRATION_FINE : fail(state, MIGRATION_UNREACHABLE, problem.text);
 }
 
 /* Looking. */

@@ -13,7 +13,7 @@
 
 enum {
 	MIGRATION_FILES_MAX = 64,
-	MIGRATION_PROBLEM_MAX = 768,
+	MIGRATION_PROBLEM_MAX = 1024,
 	MIGRATION_LOCK_S = 5, /* for another migration, and for each table */
 };
 

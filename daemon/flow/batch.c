@@ -79,7 +79,7 @@ struct batch {
 	bool closing;
 	struct log_limit refused;
 	struct log_limit lost;
-	char trouble[STORE_PROBLEM_MAX]; /* logged last */
+	struct problem trouble; /* logged last */
 };
 
 /* Begin and end. */
@@ -93,7 +93,7 @@ static void connected(void *owner)
 
 	assert(shard->batch->magic == BATCH_MAGIC);
 	shard->connected = true;
-	shard->batch->trouble[0] = '\0';
+	shard->batch->trouble.text[0] = '\0';
 	log_event(
 		LOG_INFO, "database_connected", LOG_FIELDS(LOG_STRING("connection", shard->name)));
 	loop_task_post(shard->batch->sending);
@@ -117,14 +117,13 @@ static void connect_failed(void *owner)
 {
 	struct shard *shard = owner;
 	struct batch *batch = shard->batch;
-	struct text problem = text_of(store_problem(shard->store));
+	const char *problem = store_problem(shard->store);
 
 	assert(batch->magic == BATCH_MAGIC);
-	if (!text_equal(text_of(batch->trouble), problem)) {
-		snprintf(batch->trouble, sizeof(batch->trouble), "%.*s", (int)problem.len,
-			problem.ptr);
-		log_event(
-			LOG_ERROR, "database_unreachable", LOG_FIELDS(LOG_TEXT("error", problem)));
+	if (strcmp(batch->trouble.text, problem) != 0) {
+		problem_say(&batch->trouble, "%s", problem);
+		log_event(LOG_ERROR, "database_unreachable",
+			LOG_FIELDS(LOG_STRING("error", problem)));
 	}
 }
 

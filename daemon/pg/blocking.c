@@ -1,3 +1,4 @@
+/* libpq as a verb that may wait uses it: a statement, its answer, its error. */
 #include "pg/blocking.h"
 
 #include <assert.h>
@@ -17,20 +18,20 @@ enum { WORDS_MAX = 64, PARAMS_MAX = 9, NUMBER_MAX = 16 };
 struct blocking {
 	PGconn *conn;
 	PGresult *result; /* of the last call; NULL before the first */
-	char problem[BLOCKING_PROBLEM_MAX];
+	struct problem problem;
 	char sqlstate[BLOCKING_SQLSTATE_MAX];
 	size_t line;
 };
 
 /* What stands on the first line, without the space at its end. */
-static void set_problem(char problem[BLOCKING_PROBLEM_MAX], const char *message)
+static void say_first_line(struct problem *problem, const char *message)
 {
 	size_t len = strcspn(message, "\n");
 
 	while (len > 0 && isspace((unsigned char)message[len - 1])) {
 		len--;
 	}
-	snprintf(problem, BLOCKING_PROBLEM_MAX, "%.*s", (int)len, message);
+	problem_say(problem, "%.*s", (int)len, message);
 }
 
 static bool is_left_out(const PQconninfoOption *option, bool as_invoker)
@@ -71,8 +72,7 @@ static const char *connection_fault(const PGconn *conn)
 	return NULL;
 }
 
-struct blocking *blocking_new(
-	const char *conninfo, bool as_invoker, char problem[BLOCKING_PROBLEM_MAX])
+struct blocking *blocking_new(const char *conninfo, bool as_invoker, struct problem *problem)
 {
 	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
 
@@ -80,7 +80,7 @@ struct blocking *blocking_new(
 		struct problem why;
 
 		conninfo_judge(conninfo, &why);
-		snprintf(problem, BLOCKING_PROBLEM_MAX, "conninfo %.400s", why.text);
+		problem_say(problem, "conninfo %s", why.text);
 		return NULL;
 	}
 	PGconn *conn = open_connection(options, as_invoker);
@@ -88,7 +88,7 @@ struct blocking *blocking_new(
 
 	PQconninfoFree(options);
 	if (fault) {
-		set_problem(problem, fault);
+		say_first_line(problem, fault);
 		PQfinish(conn);
 		return NULL;
 	}
@@ -136,7 +136,7 @@ static bool judge(struct blocking *session, PGresult *result, const char *sql)
 	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
 		return true;
 	}
-	set_problem(session->problem, message ? message : PQerrorMessage(session->conn));
+	say_first_line(&session->problem, message ? message : PQerrorMessage(session->conn));
 	snprintf(session->sqlstate, sizeof(session->sqlstate), "%s", sqlstate ? sqlstate : "");
 	session->line = line_at(sql, PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION));
 	return false;
@@ -170,7 +170,7 @@ const char *blocking_cell(const struct blocking *session, size_t row, size_t col
 
 const char *blocking_problem(const struct blocking *session)
 {
-	return session->problem;
+	return session->problem.text;
 }
 
 const char *blocking_sqlstate(const struct blocking *session)

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/problem.h"
+
 enum {
-	BLOCKING_PROBLEM_MAX = 512,
 	BLOCKING_SQLSTATE_MAX = 6,
 	BLOCKING_CONNECT_S = 10, /* unless conninfo says connect_timeout */
 	BLOCKING_SERVER_MIN = 140000,
@@ -19,8 +20,7 @@ struct blocking; /* heap */
 /* as_invoker: user and password of conninfo are left out, so that it is the user who runs this who
  * connects. NULL with a sentence in problem, which holds no password. Warnings of the server go to
  * stderr. */
-struct blocking *blocking_new(
-	const char *conninfo, bool as_invoker, char problem[BLOCKING_PROBLEM_MAX]);
+struct blocking *blocking_new(const char *conninfo, bool as_invoker, struct problem *problem);
 void blocking_free(struct blocking *session);
 
 /* Any number of statements. False: see problem and sqlstate. */

@@ -1,15 +1,16 @@
+/* A conninfo taken apart, its names looked up, and its addresses handed out one by one. */
 #include "pg/resolve.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <libpq-fe.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/problem.h"
 #include "base/text.h"
 #include "io/dns.h"
 #include "pg/conninfo.h"
@@ -53,7 +54,7 @@ struct resolve {
 	size_t current; /* in list */
 	size_t tried;   /* places of the current host in this round */
 	size_t untried; /* hosts of this round, the current one included */
-	char problem[RESOLVE_PROBLEM_MAX];
+	struct problem problem;
 };
 
 static const char *option(const struct resolve *resolve, const char *keyword)
@@ -120,12 +121,6 @@ static bool is_name(const char *host)
 	       inet_pton(AF_INET, host, &ip4) != 1;
 }
 
-static bool complain(struct resolve *resolve, const char *sentence)
-{
-	snprintf(resolve->problem, sizeof(resolve->problem), "%s", sentence);
-	return false;
-}
-
 static bool take_list(struct resolve *resolve)
 {
 	const char *names = option_or(resolve, "host", "PGHOST");
@@ -135,17 +130,19 @@ static bool take_list(struct resolve *resolve)
 	size_t ports_count = elements(ports);
 
 	if (!names && !hostaddrs && (option(resolve, "service") || getenv("PGSERVICE"))) {
-		return complain(resolve, "conninfo names a service; it has to say host as well");
+		return problem_say(
+			&resolve->problem, "conninfo names a service; it has to say host as well");
 	}
 	if (names && hostaddrs && elements(names) != count) {
-		return complain(resolve, "conninfo has not as many hosts as addresses");
+		return problem_say(
+			&resolve->problem, "conninfo has not as many hosts as addresses");
 	}
 	count = count > 0 ? count : 1;
 	if (count > RESOLVE_MAX) {
-		return complain(resolve, "conninfo has too many hosts");
+		return problem_say(&resolve->problem, "conninfo has too many hosts");
 	}
 	if (ports_count > 1 && ports_count != count) {
-		return complain(resolve, "conninfo has not as many ports as hosts");
+		return problem_say(&resolve->problem, "conninfo has not as many ports as hosts");
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct host *host = &resolve->list[i];
@@ -174,7 +171,7 @@ struct resolve *resolve_new(struct loop *loop, const char *conninfo, const char 
 		struct problem why;
 
 		conninfo_judge(conninfo, &why);
-		snprintf(resolve->problem, sizeof(resolve->problem), "conninfo %.200s", why.text);
+		problem_say(&resolve->problem, "conninfo %s", why.text);
 	} else if (!take_list(resolve)) {
 		resolve->count = 0;
 	}
@@ -215,13 +212,12 @@ static void take_addresses(struct host *host, const struct dns_answer *answer)
 
 static void judge_names(struct resolve *resolve)
 {
-	resolve->problem[0] = '\0';
+	resolve->problem.text[0] = '\0';
 	for (size_t i = 0; i < resolve->count; i++) {
 		const struct host *host = &resolve->list[i];
 
 		if (host->is_name && host->count == 0) {
-			snprintf(resolve->problem, sizeof(resolve->problem),
-				"cannot look up %s: %s", host->name,
+			problem_say(&resolve->problem, "cannot look up %s: %s", host->name,
 				host->problem ? host->problem : "no answer yet");
 		}
 	}
@@ -332,5 +328,5 @@ bool resolve_next(struct resolve *resolve, struct resolve_words *ret_words)
 
 const char *resolve_problem(const struct resolve *resolve)
 {
-	return resolve->problem;
+	return resolve->problem.text;
 }

@@ -14,7 +14,6 @@
 enum {
 	RESOLVE_MAX = 16,
 	RESOLVE_WORDS_MAX = 64,
-	RESOLVE_PROBLEM_MAX = 256,
 };
 
 struct resolve; /* heap */

@@ -1,7 +1,8 @@
+/* The statements that begin a session, and the verdict on their answers. */
 #include "pg/session.h"
 
 #include <ctype.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "sql.h"
@@ -46,30 +47,23 @@ const char *session_statement(enum session_step step)
 	return statements[step];
 }
 
-static bool refuse(char reason[SESSION_REASON_MAX], const char *sentence)
-{
-	snprintf(reason, SESSION_REASON_MAX, "%s", sentence);
-	return false;
-}
-
-static bool judge_server(
-	struct text state, bool allow_unsafe_fsync, char reason[SESSION_REASON_MAX])
+static bool judge_server(struct text state, bool allow_unsafe_fsync, struct problem *problem)
 {
 	if (text_equal(state, TEXT("standby"))) {
-		return refuse(reason, "the server is a standby");
+		return problem_say(problem, "the server is a standby");
 	}
 	if (text_equal(state, TEXT("readonly"))) {
-		return refuse(reason, "the server is read-only");
+		return problem_say(problem, "the server is read-only");
 	}
 	if (text_equal(state, TEXT("unsafe")) && !allow_unsafe_fsync) {
-		return refuse(reason, "the server runs with fsync=off and may forget what it "
-				      "acknowledged: set it on, or [database] "
-				      "allow_unsafe_fsync = yes");
+		return problem_say(problem,
+			"the server runs with fsync=off and may forget what it "
+			"acknowledged: set it on, or [database] allow_unsafe_fsync = yes");
 	}
 	return true;
 }
 
-static bool judge_schema(struct text state, char reason[SESSION_REASON_MAX])
+static bool judge_schema(struct text state, struct problem *problem)
 {
 	struct text digits;
 	uint64_t version = 0;
@@ -78,17 +72,15 @@ static bool judge_schema(struct text state, char reason[SESSION_REASON_MAX])
 		version = 0;
 	}
 	if (version < SQL_VERSION) {
-		snprintf(reason, SESSION_REASON_MAX,
+		return problem_say(problem,
 			"the schema is at version %llu, this orderd needs %d: run orderd migrate",
 			(unsigned long long)version, SQL_VERSION);
-		return false;
 	}
 	if (version > SQL_VERSION) {
-		snprintf(reason, SESSION_REASON_MAX,
+		return problem_say(problem,
 			"the schema is at version %llu, this orderd is too old and knows %d: "
 			"install a newer one",
 			(unsigned long long)version, SQL_VERSION);
-		return false;
 	}
 	if (!text_equal(state, text_of(sql_sources))) {
 		log_event(LOG_WARNING, "schema_differs",
@@ -98,14 +90,14 @@ static bool judge_schema(struct text state, char reason[SESSION_REASON_MAX])
 	return true;
 }
 
-bool session_judge(enum session_step step, struct text value, bool allow_unsafe_fsync,
-	char reason[SESSION_REASON_MAX])
+bool session_judge(
+	enum session_step step, struct text value, bool allow_unsafe_fsync, struct problem *problem)
 {
 	switch (step) {
 	case SESSION_SERVER:
-		return judge_server(value, allow_unsafe_fsync, reason);
+		return judge_server(value, allow_unsafe_fsync, problem);
 	case SESSION_SCHEMA:
-		return judge_schema(value, reason);
+		return judge_schema(value, problem);
 	case SESSION_SETTINGS:
 	case SESSION_STEPS:
 		break;
@@ -123,15 +115,15 @@ static bool is_one_of(const char *sqlstate, const char *const *list, size_t coun
 	return false;
 }
 
-void session_refused(enum session_step step, const char *sqlstate, struct text message,
-	char reason[SESSION_REASON_MAX])
+void session_refused(
+	enum session_step step, const char *sqlstate, struct text message, struct problem *problem)
 {
 	if (step == SESSION_SCHEMA &&
 		is_one_of(sqlstate, no_schema, sizeof(no_schema) / sizeof(no_schema[0]))) {
-		refuse(reason, "there is no schema torque: run orderd migrate");
+		problem_say(problem, "there is no schema torque: run orderd migrate");
 		return;
 	}
-	snprintf(reason, SESSION_REASON_MAX, "%.*s%s", (int)message.len, message.ptr,
+	problem_say(problem, "%.*s%s", (int)message.len, message.ptr,
 		step == SESSION_SCHEMA ? ": run orderd migrate, and connect as orderd" : "");
 }
 
@@ -143,19 +135,20 @@ bool session_is_spent(const char *sqlstate, bool raised_inside, bool server_is_r
 	return !raised_inside && is_one_of(sqlstate, spent, sizeof(spent) / sizeof(spent[0]));
 }
 
-void session_one_line(char *out, size_t size, const char *message)
+void session_one_line(struct problem *problem, const char *message)
 {
+	char line[2 * PROBLEM_MAX]; /* more than a problem holds, which cuts between characters */
 	size_t len = 0;
 
-	for (; *message != '\0' && len + 1 < size; message++) {
+	for (; *message != '\0' && len + 1 < sizeof(line); message++) {
 		bool space = isspace((unsigned char)*message) != 0;
 
-		if (!space || (len > 0 && out[len - 1] != ' ')) {
-			out[len++] = space ? ' ' : *message;
+		if (!space || (len > 0 && line[len - 1] != ' ')) {
+			line[len++] = space ? ' ' : *message;
 		}
 	}
-	while (len > 0 && out[len - 1] == ' ') {
+	while (len > 0 && line[len - 1] == ' ') {
 		len--;
 	}
-	out[len] = '\0';
+	problem_say(problem, "%.*s", (int)len, line);
 }

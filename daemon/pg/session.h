@@ -4,9 +4,8 @@
  */
 #pragma once
 
+#include "base/problem.h"
 #include "base/text.h"
-
-enum { SESSION_REASON_MAX = 256 };
 
 /* One transaction each, in this order. */
 enum session_step { SESSION_SETTINGS, SESSION_SERVER, SESSION_SCHEMA, SESSION_STEPS };
@@ -14,13 +13,13 @@ enum session_step { SESSION_SETTINGS, SESSION_SERVER, SESSION_SCHEMA, SESSION_ST
 /* Static; its answer is one row with one text. */
 const char *session_statement(enum session_step step);
 
-/* value is the answer. False, with a sentence in reason: this server will not do. */
+/* value is the answer. False, with a sentence in problem: this server will not do. */
 bool session_judge(enum session_step step, struct text value, bool allow_unsafe_fsync,
-	char reason[SESSION_REASON_MAX]);
+	struct problem *problem);
 
 /* The sentence for a statement that failed; message is the server's. */
-void session_refused(enum session_step step, const char *sqlstate, struct text message,
-	char reason[SESSION_REASON_MAX]);
+void session_refused(
+	enum session_step step, const char *sqlstate, struct text message, struct problem *problem);
 
 /* A new connection will do better: a function's type has changed, somebody dropped the prepared
  * statements, the server has become read-only.
@@ -30,5 +29,5 @@ void session_refused(enum session_step step, const char *sqlstate, struct text m
  * read-only says so of itself as well, its objection comes from inside. */
 bool session_is_spent(const char *sqlstate, bool raised_inside, bool server_is_read_only);
 
-/* The server's sentence as one line, without the spaces it is laid out with; cut to size. */
-void session_one_line(char *out, size_t size, const char *message);
+/* The server's sentence as one line, without the spaces it is laid out with. */
+void session_one_line(struct problem *problem, const char *message);

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <libpq-fe.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -43,7 +42,7 @@ struct run {
 	bool raised_inside; /* valid once failed: by a function */
 	bool warned;        /* a commit that came with a warning is none */
 	char sqlstate[STORE_SQLSTATE_MAX];
-	char message[STORE_PROBLEM_MAX];
+	struct problem message;
 	store_done *done;
 	void *tag;
 };
@@ -75,26 +74,17 @@ struct store {
 	size_t statements_count;
 	struct statement statements[STORE_STATEMENTS_MAX]; /* the index is part of their names */
 	bool broken;                                       /* sending has failed */
-	bool server_ends; /* the server has said on an idle connection that it ends it */
-	bool calling_out; /* with more to do then: the memory stays until it is back */
-	bool freed;       /* meanwhile; nothing else is valid then */
-	char reason[STORE_PROBLEM_MAX];  /* of this attempt, or why the connection was lost */
-	char reasons[STORE_PROBLEM_MAX]; /* those of this round */
-	char problem[STORE_PROBLEM_MAX]; /* those of the last round */
+	bool server_ends;       /* the server has said on an idle connection that it ends it */
+	bool calling_out;       /* with more to do then: the memory stays until it is back */
+	bool freed;             /* meanwhile; nothing else is valid then */
+	struct problem reason;  /* of this attempt, or why the connection was lost */
+	struct problem reasons; /* those of this round */
+	struct problem problem; /* those of the last round */
 };
 
-static void set_reason(struct store *store, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void set_reason(struct store *store, const char *format, ...)
+static void set_reason(struct store *store, const char *message)
 {
-	char message[2 * STORE_PROBLEM_MAX];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(message, sizeof(message), format, arguments);
-	va_end(arguments);
-	session_one_line(store->reason, sizeof(store->reason), message);
+	session_one_line(&store->reason, message);
 }
 
 /* Begin and end. */
@@ -106,7 +96,7 @@ static void address_found(void *owner);
 static void begin_round(struct store *store, int64_t after_ms)
 {
 	resolve_begin(store->resolve);
-	store->reasons[0] = '\0';
+	store->reasons.text[0] = '\0';
 	store->round_ms = clock_mono_ms() + after_ms;
 	loop_timer_start(store->timer, after_ms);
 }
@@ -127,7 +117,7 @@ struct store *store_new(struct loop *loop, const struct store_options *options,
 	store->resolve = resolve_new(loop, options->conninfo,
 		options->application_name ? options->application_name : "orderd", address_found,
 		store);
-	session_one_line(store->problem, sizeof(store->problem), "not connected yet");
+	problem_say(&store->problem, "not connected yet");
 	begin_round(store, 0);
 	return store;
 }
@@ -174,7 +164,8 @@ bool store_ready(const struct store *store)
 
 const char *store_problem(const struct store *store)
 {
-	return store->phase == PHASE_IDLE || store->phase == PHASE_RUNNING ? "" : store->problem;
+	return store->phase == PHASE_IDLE || store->phase == PHASE_RUNNING ? ""
+									   : store->problem.text;
 }
 
 /* Losing it. */
@@ -191,11 +182,11 @@ static int64_t jitter(int64_t ms)
 
 static void add_reason(struct store *store)
 {
-	size_t len = strlen(store->reasons);
+	const char *others = store->reasons.text;
 
-	if (!strstr(store->reasons, store->reason)) {
-		snprintf(store->reasons + len, sizeof(store->reasons) - len, "%s%s",
-			len > 0 ? "; " : "", store->reason);
+	if (!strstr(others, store->reason.text)) {
+		problem_say(&store->reasons, "%s%s%s", others, others[0] ? "; " : "",
+			store->reason.text);
 	}
 }
 
@@ -209,13 +200,13 @@ static void round_ended(struct store *store)
 	pause_ms = jitter(pause_ms < STORE_BACKOFF_MAX_MS ? pause_ms : STORE_BACKOFF_MAX_MS);
 	pause_ms -= clock_mono_ms() - store->round_ms;
 	if (resolve_problem(store->resolve)[0] != '\0') {
-		set_reason(store, "%s", resolve_problem(store->resolve));
+		set_reason(store, resolve_problem(store->resolve));
 		add_reason(store);
 	}
 
-	bool other = strcmp(store->problem, store->reasons) != 0;
+	bool other = strcmp(store->problem.text, store->reasons.text) != 0;
 
-	memcpy(store->problem, store->reasons, sizeof(store->problem));
+	store->problem = store->reasons;
 	begin_round(store, pause_ms > 0 ? pause_ms : 0);
 	if (other && store->events->connect_failed) {
 		store->events->connect_failed(store->owner);
@@ -243,9 +234,9 @@ static void connection_lost(struct store *store, enum store_end end)
 		return;
 	}
 	memcpy(result.sqlstate, run.sqlstate, sizeof(result.sqlstate));
-	result.message = text_of(run.message[0] != '\0' ? run.message : store->reason);
+	result.message = text_of(run.message.text[0] ? run.message.text : store->reason.text);
 	close_connection(store);
-	memcpy(store->problem, store->reason, sizeof(store->problem));
+	store->problem = store->reason;
 	/* Not at once: it may be we who make the server fall. */
 	begin_round(store, jitter(STORE_BACKOFF_MIN_MS));
 
@@ -308,7 +299,7 @@ static void continue_connecting(struct store *store)
 	case PGRES_POLLING_ACTIVE:
 		break;
 	}
-	set_reason(store, "%s", PQerrorMessage(store->conn));
+	set_reason(store, PQerrorMessage(store->conn));
 	attempt_failed(store);
 }
 
@@ -324,7 +315,7 @@ static void connect_to(struct store *store, const struct resolve_words *words)
 	PQsetErrorVerbosity(store->conn, PQERRORS_TERSE);
 	PQsetNoticeReceiver(store->conn, notice_arrived, store);
 	if (PQstatus(store->conn) == CONNECTION_BAD) {
-		set_reason(store, "%s", PQerrorMessage(store->conn));
+		set_reason(store, PQerrorMessage(store->conn));
 		attempt_failed(store);
 		return;
 	}
@@ -445,7 +436,7 @@ static bool flush(struct store *store)
 	int left = PQflush(store->conn);
 
 	if (left < 0) {
-		set_reason(store, "%s", PQerrorMessage(store->conn));
+		set_reason(store, PQerrorMessage(store->conn));
 		return false;
 	}
 	loop_watch_want(store->watch, left > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
@@ -456,12 +447,12 @@ static bool send_calls(struct store *store, const struct store_call *calls, size
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!send_call(store, &calls[i])) {
-			set_reason(store, "%s", PQerrorMessage(store->conn));
+			set_reason(store, PQerrorMessage(store->conn));
 			return false;
 		}
 	}
 	if (PQpipelineSync(store->conn) != 1) {
-		set_reason(store, "%s", PQerrorMessage(store->conn));
+		set_reason(store, PQerrorMessage(store->conn));
 		return false;
 	}
 	return flush(store);
@@ -520,12 +511,11 @@ static void notice_arrived(void *owner, const PGresult *notice)
 
 	assert(store->magic == STORE_MAGIC);
 	if (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0) {
-		set_reason(store, "%s", field(notice, PG_DIAG_MESSAGE_PRIMARY));
+		set_reason(store, field(notice, PG_DIAG_MESSAGE_PRIMARY));
 		store->server_ends = true;
 	} else if (strcmp(severity, "WARNING") == 0 && store->phase == PHASE_RUNNING &&
 		   field(notice, PG_DIAG_CONTEXT)[0] == '\0') {
-		session_one_line(store->run.message, sizeof(store->run.message),
-			field(notice, PG_DIAG_MESSAGE_PRIMARY));
+		session_one_line(&store->run.message, field(notice, PG_DIAG_MESSAGE_PRIMARY));
 		store->run.warned = true;
 	}
 }
@@ -561,7 +551,7 @@ static void run_ended(struct store *store)
 		session_is_spent(run.sqlstate, run.raised_inside,
 			is_on(store, "default_transaction_read_only") ||
 				is_on(store, "in_hot_standby"))) {
-		set_reason(store, "%s", run.message);
+		set_reason(store, run.message.text);
 		connection_lost(store, STORE_REFUSED);
 		return;
 	}
@@ -572,7 +562,7 @@ static void run_ended(struct store *store)
 		metrics_add(METRIC_COMMIT_WARNINGS, 1);
 	}
 	memcpy(result.sqlstate, run.sqlstate, sizeof(result.sqlstate));
-	result.message = text_of(run.message);
+	result.message = text_of(run.message.text);
 	read_row(run.last, &result);
 	store->run = (struct run){ .expected = 0 };
 	if (store->phase == PHASE_CHECKING) {
@@ -593,18 +583,16 @@ static void note_error(struct run *run, const PGresult *result)
 		return; /* what follows the first error follows from it */
 	}
 	run->failed = true;
-	session_one_line(run->sqlstate, sizeof(run->sqlstate), field(result, PG_DIAG_SQLSTATE));
+	snprintf(run->sqlstate, sizeof(run->sqlstate), "%s", field(result, PG_DIAG_SQLSTATE));
 	run->raised_inside = strcmp(field(result, PG_DIAG_SEVERITY_NONLOCALIZED), "ERROR") == 0 &&
 			     field(result, PG_DIAG_CONTEXT)[0] != '\0';
 	if (run->raised_inside) {
-		snprintf(run->message, sizeof(run->message), "error %s inside a function",
-			run->sqlstate);
+		problem_say(&run->message, "error %s inside a function", run->sqlstate);
 		return;
 	}
-	session_one_line(
-		run->message, sizeof(run->message), field(result, PG_DIAG_MESSAGE_PRIMARY));
-	if (run->message[0] == '\0') { /* libpq's own */
-		session_one_line(run->message, sizeof(run->message), PQresultErrorMessage(result));
+	session_one_line(&run->message, field(result, PG_DIAG_MESSAGE_PRIMARY));
+	if (run->message.text[0] == '\0') { /* libpq's own */
+		session_one_line(&run->message, PQresultErrorMessage(result));
 	}
 }
 
@@ -643,9 +631,9 @@ static bool take_result(struct store *store, PGresult *result)
 static void server_gone(struct store *store)
 {
 	if (store->run.failed) {
-		set_reason(store, "%s", store->run.message);
+		set_reason(store, store->run.message.text);
 	} else if (!store->server_ends) {
-		set_reason(store, "%s", PQerrorMessage(store->conn));
+		set_reason(store, PQerrorMessage(store->conn));
 	}
 	connection_lost(store, STORE_UNSURE);
 }
@@ -728,11 +716,11 @@ static void timer_fired(void *owner)
 		return;
 	case PHASE_CONNECTING:
 	case PHASE_CHECKING:
-		set_reason(store, "%s does not answer", PQhost(store->conn));
+		problem_say(&store->reason, "%s does not answer", PQhost(store->conn));
 		attempt_failed(store);
 		return;
 	case PHASE_RUNNING:
-		set_reason(store, "no answer within %d ms", STORE_RUN_MS);
+		problem_say(&store->reason, "no answer within %d ms", STORE_RUN_MS);
 		connection_lost(store, STORE_UNSURE);
 		return;
 	case PHASE_IDLE:
@@ -759,7 +747,7 @@ static void check_session(struct store *store)
 {
 	store->phase = PHASE_CHECKING;
 	if (PQsetnonblocking(store->conn, 1) != 0 || PQenterPipelineMode(store->conn) != 1) {
-		set_reason(store, "%s", PQerrorMessage(store->conn));
+		set_reason(store, PQerrorMessage(store->conn));
 		attempt_failed(store);
 		return;
 	}
@@ -779,16 +767,17 @@ static void session_ready(struct store *store)
 
 static void check_answered(struct store *store, const struct store_result *result)
 {
-	char reason[SESSION_REASON_MAX];
+	struct problem problem;
 	bool fit = result->end == STORE_COMMITTED;
 
 	if (!fit) {
-		session_refused(store->check, result->sqlstate, result->message, reason);
+		session_refused(store->check, result->sqlstate, result->message, &problem);
 	} else {
-		fit = session_judge(store->check, result->value, store->allow_unsafe_fsync, reason);
+		fit = session_judge(
+			store->check, result->value, store->allow_unsafe_fsync, &problem);
 	}
 	if (!fit) {
-		set_reason(store, "%s", reason);
+		set_reason(store, problem.text);
 		attempt_failed(store);
 	} else if (store->check + 1 < SESSION_STEPS) {
 		start_check(store, store->check + 1);

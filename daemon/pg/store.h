@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/problem.h"
 #include "base/text.h"
 #include "io/loop.h"
 
@@ -27,7 +28,6 @@ enum {
 	STORE_PARAMS_MAX = 16,
 	STORE_COLUMNS_MAX = 16,
 	STORE_SQLSTATE_MAX = 6,
-	STORE_PROBLEM_MAX = 512,
 };
 
 struct store; /* heap */

@@ -42,24 +42,24 @@ static const struct {
 static void check_answers(void)
 {
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-		char reason[SESSION_REASON_MAX] = "";
+		struct problem reason = { .text = "" };
 		bool fit = session_judge(answers[i].step, text_of(answers[i].answer),
-			answers[i].unsafe_allowed, reason);
+			answers[i].unsafe_allowed, &reason);
 
-		CHECK(fit == !answers[i].reason && (fit || strstr(reason, answers[i].reason)),
-			"%s (%s)", answers[i].promise, reason);
+		CHECK(fit == !answers[i].reason && (fit || strstr(reason.text, answers[i].reason)),
+			"%s (%s)", answers[i].promise, reason.text);
 	}
 }
 
 static void check_refusals(void)
 {
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-		char reason[SESSION_REASON_MAX] = "";
+		struct problem reason = { .text = "" };
 
-		session_refused(
-			refusals[i].step, refusals[i].sqlstate, TEXT("the server said so"), reason);
-		CHECK(strstr(reason, refusals[i].reason) != NULL, "%s (%s)", refusals[i].promise,
-			reason);
+		session_refused(refusals[i].step, refusals[i].sqlstate, TEXT("the server said so"),
+			&reason);
+		CHECK(strstr(reason.text, refusals[i].reason) != NULL, "%s (%s)",
+			refusals[i].promise, reason.text);
 	}
 }
 
@@ -113,15 +113,20 @@ static void check_lines(void)
 		{ "spaces, tabs and newlines are one space", "a\n\tb  c", "a b c" },
 		{ "at the ends there is none", " \na\n", "a" },
 		{ "nothing stays nothing", "\n \n", "" },
-		{ "what is too long is cut", "0123456789abcdef", "0123456789" },
 	};
+	struct problem line;
+	char endless[4 * PROBLEM_MAX];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char line[11];
-
-		session_one_line(line, sizeof(line), cases[i].message);
-		CHECK(strcmp(line, cases[i].line) == 0, "%s (%s)", cases[i].promise, line);
+		session_one_line(&line, cases[i].message);
+		CHECK(strcmp(line.text, cases[i].line) == 0, "%s (%s)", cases[i].promise,
+			line.text);
 	}
+	memset(endless, 'x', sizeof(endless) - 1);
+	endless[sizeof(endless) - 1] = '\0';
+	session_one_line(&line, endless);
+	CHECK(strlen(line.text) > PROBLEM_MAX - 8 && strspn(line.text, "x") == strlen(line.text),
+		"what is too long is cut (%zu)", strlen(line.text));
 }
 
 int main(void)
