@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "base/problem.h"
 #include "flow/ingest.h"
 
 enum {

@@ -12,13 +12,13 @@
 #include "base/die.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "base/problem.h"
+#include "pg/pipeline.h"
 #include "pg/resolve.h"
 #include "pg/session.h"
 
 enum {
 	STORE_MAGIC = 0x53544f52,
-	STORE_RESULTS_MAX = 2 * STORE_CALLS_MAX, /* a prepare and an execute for each call */
-	STORE_NAME_MAX = 16,
 	/* A host that is only slow must get in some time. */
 	STORE_PATIENT_EVERY = 8,
 	STORE_PATIENT_MS = 2000,
@@ -30,26 +30,6 @@ enum phase {
 	PHASE_CHECKING,   /* is this a server to trust with facts? */
 	PHASE_IDLE,
 	PHASE_RUNNING,
-};
-
-/* The answers that one transaction still owes us. */
-struct run {
-	size_t expected; /* results before the SYNC */
-	size_t seen;
-	int prepares[STORE_RESULTS_MAX]; /* index of the statement that it prepares, or -1 */
-	PGresult *last;                  /* of the last call; NULL until it came */
-	bool failed;
-	bool raised_inside; /* valid once failed: by a function */
-	bool warned;        /* a commit that came with a warning is none */
-	char sqlstate[STORE_SQLSTATE_MAX];
-	struct problem message;
-	store_done *done;
-	void *tag;
-};
-
-struct statement {
-	const char *text; /* static */
-	bool prepared;    /* on this connection: the server has said so */
 };
 
 struct store {
@@ -70,10 +50,11 @@ struct store {
 	unsigned attempts;          /* since it was connected last */
 	unsigned rounds;            /* likewise */
 	enum session_step check;    /* valid while checking */
-	struct run run;             /* valid while checking and running */
-	size_t statements_count;
-	struct statement statements[STORE_STATEMENTS_MAX]; /* the index is part of their names */
-	bool broken;                                       /* sending has failed */
+	struct pipeline *pipeline;  /* NULL, but while checking and running */
+	struct pipeline_statements statements;
+	store_done *done; /* valid while running, as is its tag */
+	void *tag;
+	bool broken;            /* sending has failed */
 	bool server_ends;       /* the server has said on an idle connection that it ends it */
 	bool calling_out;       /* with more to do then: the memory stays until it is back */
 	bool freed;             /* meanwhile; nothing else is valid then */
@@ -126,11 +107,11 @@ static void close_connection(struct store *store)
 {
 	loop_watch_free(store->watch);
 	store->watch = NULL;
-	PQclear(store->run.last);
-	store->run = (struct run){ .expected = 0 };
+	pipeline_free(store->pipeline);
+	store->pipeline = NULL;
 	PQfinish(store->conn);
 	store->conn = NULL;
-	store->statements_count = 0;
+	store->statements.count = 0;
 	store->broken = false;
 	store->server_ends = false;
 	if (store->phase == PHASE_IDLE || store->phase == PHASE_RUNNING) {
@@ -225,24 +206,30 @@ static void attempt_failed(struct store *store)
  * there is one. The last thing its caller does. */
 static void connection_lost(struct store *store, enum store_end end)
 {
-	struct run run = store->run;
-	bool running = store->phase == PHASE_RUNNING;
-	struct store_result result = { .end = end };
+	struct pipeline *pipeline = store->pipeline;
+	struct store_result result = { .message = TEXT("") };
 
 	if (store->phase < PHASE_IDLE) {
 		attempt_failed(store);
 		return;
 	}
-	memcpy(result.sqlstate, run.sqlstate, sizeof(result.sqlstate));
-	result.message = text_of(run.message.text[0] ? run.message.text : store->reason.text);
+	store->pipeline = NULL; /* its words are needed when the connection is closed */
+	if (pipeline) {
+		pipeline_result(pipeline, &result);
+	}
+	result.end = end;
+	if (result.message.len == 0) {
+		result.message = text_of(store->reason.text);
+	}
 	close_connection(store);
 	store->problem = store->reason;
 	/* Not at once: it may be we who make the server fall. */
 	begin_round(store, jitter(STORE_BACKOFF_MIN_MS));
 
 	store->calling_out = true;
-	if (running) {
-		run.done(run.tag, &result);
+	if (pipeline) {
+		store->done(store->tag, &result);
+		pipeline_free(pipeline);
 	}
 	store->calling_out = false;
 	if (store->freed) {
@@ -347,88 +334,6 @@ static void address_found(void *owner)
 
 /* Running, the checks included. */
 
-static int statement_index(struct store *store, const char *text)
-{
-	size_t i = 0;
-
-	while (i < store->statements_count && strcmp(store->statements[i].text, text) != 0) {
-		i++;
-	}
-	if (i == store->statements_count) {
-		assert(i < STORE_STATEMENTS_MAX);
-		store->statements[i] = (struct statement){ .text = text };
-		store->statements_count++;
-	}
-	return (int)i;
-}
-
-static bool is_being_prepared(const struct run *run, int index)
-{
-	for (size_t i = 0; i < run->expected; i++) {
-		if (run->prepares[i] == index) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void expect(struct run *run, int prepares)
-{
-	assert(run->expected < STORE_RESULTS_MAX);
-	run->prepares[run->expected++] = prepares;
-}
-
-static char *copy_text_param(const struct store_param *param)
-{
-	/* libpq takes text up to its NUL. */
-	assert(!memchr(param->bytes, '\0', param->len));
-	return memory_copy_text((struct text){ param->bytes, param->len });
-}
-
-static bool send_execute(struct store *store, const char *name, const struct store_call *call)
-{
-	const char *values[STORE_PARAMS_MAX];
-	char *copies[STORE_PARAMS_MAX] = { NULL };
-	int lengths[STORE_PARAMS_MAX];
-	int formats[STORE_PARAMS_MAX];
-
-	assert(call->param_count <= STORE_PARAMS_MAX);
-	for (size_t i = 0; i < call->param_count; i++) {
-		const struct store_param *param = &call->params[i];
-
-		assert(param->len <= INT32_MAX);
-		if (param->bytes && !param->binary) {
-			copies[i] = copy_text_param(param);
-		}
-		values[i] = copies[i] ? copies[i] : param->bytes;
-		lengths[i] = (int)param->len;
-		formats[i] = param->binary;
-	}
-	bool sent = PQsendQueryPrepared(store->conn, name, (int)call->param_count, values, lengths,
-			    formats, 0) == 1;
-
-	for (size_t i = 0; i < call->param_count; i++) {
-		free(copies[i]);
-	}
-	return sent;
-}
-
-static bool send_call(struct store *store, const struct store_call *call)
-{
-	int index = statement_index(store, call->statement);
-	char name[STORE_NAME_MAX];
-
-	snprintf(name, sizeof(name), "orderd%d", index);
-	if (!store->statements[index].prepared && !is_being_prepared(&store->run, index)) {
-		if (PQsendPrepare(store->conn, name, call->statement, 0, NULL) != 1) {
-			return false;
-		}
-		expect(&store->run, index);
-	}
-	expect(&store->run, -1);
-	return send_execute(store, name, call);
-}
-
 /* What does not fit into the socket goes when there is room; we keep reading meanwhile, as the
  * server may be unable to read before it has written. */
 static bool flush(struct store *store)
@@ -445,24 +350,16 @@ static bool flush(struct store *store)
 
 static bool send_calls(struct store *store, const struct store_call *calls, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (!send_call(store, &calls[i])) {
-			set_reason(store, PQerrorMessage(store->conn));
-			return false;
-		}
-	}
-	if (PQpipelineSync(store->conn) != 1) {
+	if (!pipeline_send(store->pipeline, calls, count)) {
 		set_reason(store, PQerrorMessage(store->conn));
 		return false;
 	}
 	return flush(store);
 }
 
-static void start_run(struct store *store, const struct store_call *calls, size_t count,
-	store_done *done, void *tag)
+static void start_run(struct store *store, const struct store_call *calls, size_t count)
 {
-	assert(count > 0 && count <= STORE_CALLS_MAX);
-	store->run = (struct run){ .done = done, .tag = tag };
+	store->pipeline = pipeline_new(store->conn, &store->statements);
 	loop_timer_start(
 		store->timer, store->phase == PHASE_CHECKING ? silence_ms(store) : STORE_RUN_MS);
 	if (!send_calls(store, calls, count)) {
@@ -488,15 +385,10 @@ bool store_run(struct store *store, const struct store_call *calls, size_t count
 		return false;
 	}
 	store->phase = PHASE_RUNNING;
-	start_run(store, calls, count, done, tag);
+	store->done = done;
+	store->tag = tag;
+	start_run(store, calls, count);
 	return true;
-}
-
-static const char *field(const PGresult *result, int code)
-{
-	const char *value = PQresultErrorField(result, code);
-
-	return value ? value : "";
 }
 
 /* From inside libpq: only remember.
@@ -507,166 +399,75 @@ static const char *field(const PGresult *result, int code)
 static void notice_arrived(void *owner, const PGresult *notice)
 {
 	struct store *store = owner;
-	const char *severity = field(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *severity = pipeline_field(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *message = pipeline_field(notice, PG_DIAG_MESSAGE_PRIMARY);
 
 	assert(store->magic == STORE_MAGIC);
 	if (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0) {
-		set_reason(store, field(notice, PG_DIAG_MESSAGE_PRIMARY));
+		set_reason(store, message);
 		store->server_ends = true;
 	} else if (strcmp(severity, "WARNING") == 0 && store->phase == PHASE_RUNNING &&
-		   field(notice, PG_DIAG_CONTEXT)[0] == '\0') {
-		session_one_line(&store->run.message, field(notice, PG_DIAG_MESSAGE_PRIMARY));
-		store->run.warned = true;
+		   pipeline_field(notice, PG_DIAG_CONTEXT)[0] == '\0') {
+		pipeline_warn(store->pipeline, message);
 	}
-}
-
-static void read_row(const PGresult *rows, struct store_result *result)
-{
-	result->column_count = rows && PQntuples(rows) > 0 ? (size_t)PQnfields(rows) : 0;
-	assert(result->column_count <= STORE_COLUMNS_MAX);
-	for (int i = 0; i < (int)result->column_count; i++) {
-		result->columns[i].ptr = PQgetisnull(rows, 0, i) ? NULL : PQgetvalue(rows, 0, i);
-		result->columns[i].len = (size_t)PQgetlength(rows, 0, i);
-	}
-	result->value = result->columns[0];
-}
-
-/* A setting that the server tells unasked, at the latest before the SYNC. */
-static bool is_on(const struct store *store, const char *setting)
-{
-	const char *value = PQparameterStatus(store->conn, setting);
-
-	return value && strcmp(value, "on") == 0;
 }
 
 static void check_answered(struct store *store, const struct store_result *result);
 
-/* The SYNC has come: the transaction has ended. The last thing its caller does. */
+/* The transaction has ended. The last thing its caller does. */
 static void run_ended(struct store *store)
 {
-	struct run run = store->run;
-	struct store_result result = { .end = STORE_COMMITTED };
+	struct pipeline *pipeline = store->pipeline;
+	struct store_result result;
 
-	if (run.failed && store->phase == PHASE_RUNNING &&
-		session_is_spent(run.sqlstate, run.raised_inside,
-			is_on(store, "default_transaction_read_only") ||
-				is_on(store, "in_hot_standby"))) {
-		set_reason(store, run.message.text);
+	if (store->phase == PHASE_RUNNING && pipeline_is_spent(pipeline)) {
+		set_reason(store, pipeline_error(pipeline));
 		connection_lost(store, STORE_REFUSED);
 		return;
 	}
-	if (run.failed) {
-		result.end = STORE_REFUSED;
-	} else if (run.warned) {
-		result.end = STORE_UNSURE;
+	pipeline_result(pipeline, &result);
+	if (result.end == STORE_UNSURE) {
 		metrics_add(METRIC_COMMIT_WARNINGS, 1);
 	}
-	memcpy(result.sqlstate, run.sqlstate, sizeof(result.sqlstate));
-	result.message = text_of(run.message.text);
-	read_row(run.last, &result);
-	store->run = (struct run){ .expected = 0 };
+	store->pipeline = NULL;
 	if (store->phase == PHASE_CHECKING) {
 		check_answered(store, &result);
 	} else {
 		store->phase = PHASE_IDLE;
 		loop_timer_stop(store->timer);
-		run.done(run.tag, &result);
+		store->done(store->tag, &result);
 	}
-	PQclear(run.last);
-}
-
-/* What a function raises, which may be a trigger of the merchant's, may be in the words of a
- * customer, under any code. Context is what tells. A FATAL is always the server's own. */
-static void note_error(struct run *run, const PGresult *result)
-{
-	if (run->failed) {
-		return; /* what follows the first error follows from it */
-	}
-	run->failed = true;
-	snprintf(run->sqlstate, sizeof(run->sqlstate), "%s", field(result, PG_DIAG_SQLSTATE));
-	run->raised_inside = strcmp(field(result, PG_DIAG_SEVERITY_NONLOCALIZED), "ERROR") == 0 &&
-			     field(result, PG_DIAG_CONTEXT)[0] != '\0';
-	if (run->raised_inside) {
-		problem_say(&run->message, "error %s inside a function", run->sqlstate);
-		return;
-	}
-	session_one_line(&run->message, field(result, PG_DIAG_MESSAGE_PRIMARY));
-	if (run->message.text[0] == '\0') { /* libpq's own */
-		session_one_line(&run->message, PQresultErrorMessage(result));
-	}
-}
-
-/* False: this is not what was asked for. Takes result. */
-static bool take_result(struct store *store, PGresult *result)
-{
-	struct run *run = &store->run;
-	ExecStatusType status = PQresultStatus(result);
-
-	if (status == PGRES_FATAL_ERROR) {
-		note_error(run, result);
-		run->seen++; /* that of a commit is one more than expected */
-	} else if (run->seen == run->expected) {
-		PQclear(result);
-		return false;
-	} else if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
-		int prepared = run->prepares[run->seen++];
-
-		if (prepared >= 0) {
-			store->statements[prepared].prepared = true;
-		} else if (run->seen == run->expected) {
-			run->last = result;
-			return true;
-		}
-	} else if (status == PGRES_PIPELINE_ABORTED) {
-		run->seen++;
-	} else {
-		PQclear(result);
-		return false;
-	}
-	PQclear(result);
-	return true;
+	pipeline_free(pipeline);
 }
 
 /* What the server said last is a better reason than that it is gone. */
 static void server_gone(struct store *store)
 {
-	if (store->run.failed) {
-		set_reason(store, store->run.message.text);
+	const char *error = store->pipeline ? pipeline_error(store->pipeline) : "";
+
+	if (error[0]) {
+		set_reason(store, error);
 	} else if (!store->server_ends) {
 		set_reason(store, PQerrorMessage(store->conn));
 	}
 	connection_lost(store, STORE_UNSURE);
 }
 
-/* A SYNC is a success only when every result before it was one. NULLs between results mean
- * nothing; a connection that has gone gives nothing else. */
 static void read_results(struct store *store)
 {
-	unsigned nothing = 0;
-	bool expected = true;
-
-	while (expected && nothing < 3 && !PQisBusy(store->conn)) {
-		PGresult *result = PQgetResult(store->conn);
-
-		if (!result) {
-			nothing++;
-		} else if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
-			nothing = 0;
-			expected = take_result(store, result);
-		} else if (store->run.failed || store->run.seen == store->run.expected) {
-			PQclear(result);
-			run_ended(store);
-			return;
-		} else {
-			PQclear(result);
-			expected = false;
-		}
-	}
-	if (!expected) {
+	switch (pipeline_read(store->pipeline)) {
+	case PIPELINE_RUNNING:
+		return;
+	case PIPELINE_ENDED:
+		run_ended(store);
+		return;
+	case PIPELINE_UNASKED:
 		set_reason(store, "the server answered what was not asked");
 		connection_lost(store, STORE_UNSURE);
-	} else if (nothing >= 3 || PQstatus(store->conn) == CONNECTION_BAD) {
+		return;
+	case PIPELINE_GONE:
 		server_gone(store);
+		return;
 	}
 }
 
@@ -740,7 +541,7 @@ static void start_check(struct store *store, enum session_step step)
 	if (step == SESSION_SETTINGS && store->setup) {
 		calls[count++].statement = store->setup;
 	}
-	start_run(store, calls, count, NULL, NULL);
+	start_run(store, calls, count);
 }
 
 static void check_session(struct store *store)

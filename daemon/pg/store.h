@@ -1,7 +1,7 @@
 /* store.h - one connection to PostgreSQL: non-blocking, pipelined, with a deadline for everything.
  *
  * Connects by itself, and again when the connection is lost: one host and address of conninfo after
- * the other (hosts.h), back-off with jitter between two rounds, and a host that says nothing for
+ * the other (resolve.h), back-off with jitter between two rounds, and a host that says nothing for
  * STORE_CONNECT_MS is left for the next one. A server is used only when it is no standby, has fsync
  * on, and its schema torque is the one this program was made for; each of these can mend itself, so
  * that it is asked again. Every session sets: synchronous_commit=on, lock_timeout,
@@ -11,11 +11,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#include "base/problem.h"
-#include "base/text.h"
 #include "io/loop.h"
+#include "pg/call.h"
 
 enum {
 	STORE_CONNECT_MS = 500, /* of silence */
@@ -23,47 +21,9 @@ enum {
 	STORE_BACKOFF_MIN_MS = 50,
 	STORE_BACKOFF_MAX_MS = 500, /* from the start of one round to the next */
 	STORE_RUN_MS = 2000,        /* a transaction longer than this costs the connection */
-	STORE_CALLS_MAX = 4,
-	STORE_STATEMENTS_MAX = 16,
-	STORE_PARAMS_MAX = 16,
-	STORE_COLUMNS_MAX = 16,
-	STORE_SQLSTATE_MAX = 6,
 };
 
 struct store; /* heap */
-
-/* One function call of a transaction. Parameters are in PostgreSQL's binary format (see array.h)
- * or, with len and a type the server infers, in text format. */
-struct store_param {
-	const char *bytes; /* NULL = SQL null */
-	size_t len;
-	bool binary;
-};
-
-struct store_call {
-	const char *statement; /* static; prepared once for each connection */
-	size_t param_count;
-	struct store_param params[STORE_PARAMS_MAX]; /* borrowed until store_run() returns */
-};
-
-enum store_end {
-	STORE_COMMITTED, /* the transaction has committed, durably as configured */
-	STORE_REFUSED,   /* rolled back, for the reason in sqlstate */
-	STORE_UNSURE,    /* the connection or the standby's word was lost: it may have happened */
-};
-
-struct store_result {
-	enum store_end end;
-	char sqlstate[STORE_SQLSTATE_MAX];
-	struct text message; /* server's primary message, which may quote data with class 22 or 23;
-				never a DETAIL, which does so more often, nor what was raised
-				inside a function, of which only the code is told */
-	struct text value; /* STORE_COMMITTED: first column of the first row of the LAST call, text
-			      format; borrowed during the callback */
-	/* STORE_COMMITTED: that row; ptr NULL = SQL null. 0: no row. */
-	size_t column_count;
-	struct text columns[STORE_COLUMNS_MAX];
-};
 
 /* Exactly once for each store_run() that returned true, from the loop, never from inside it. */
 typedef void store_done(void *tag, const struct store_result *result);
