@@ -407,6 +407,7 @@ static int walk(struct backfill *backfill)
 	backfill->signals[0] = loop_signal_new(backfill->loop, SIGINT, asked_to_leave, backfill);
 	backfill->signals[1] = loop_signal_new(backfill->loop, SIGTERM, asked_to_leave, backfill);
 	options.store.application_name = "orderd backfill job";
+	options.store.quiet = true;
 	backfill->store = store_new(backfill->loop, &options.store, &events, backfill);
 	loop_run(backfill->loop);
 	reconcile_free(backfill->reconcile);

@@ -298,10 +298,11 @@ static void check_database(const struct config *config, struct faults *faults)
 		.connected = connected,
 		.disconnected = disconnected,
 	};
-	const struct store_options options = options_store(config_settings(config), "orderd check");
+	struct store_options options = options_store(config_settings(config), "orderd check");
 	struct online online = { .config = config, .faults = faults, .loop = loop_new() };
 	struct loop_timer *timer = loop_timer_new(online.loop, time_is_up, &online);
 
+	options.quiet = true;
 	online.store = store_new(online.loop, &options, &events, &online);
 	loop_timer_start(timer, CHECK_ONLINE_MS);
 	loop_run(online.loop);

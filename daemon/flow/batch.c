@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
-#include "base/problem.h"
 #include "flow/ingest.h"
 
 enum {
@@ -54,7 +53,6 @@ struct member {
 struct shard {
 	struct batch *batch;
 	struct store *store;
-	char name[BATCH_NAME_MAX];
 	bool connected;
 	struct member_list waiting; /* oldest first */
 	struct member_list flying;  /* in the order in which they were sent */
@@ -80,7 +78,6 @@ struct batch {
 	bool closing;
 	struct log_limit refused;
 	struct log_limit lost;
-	struct problem trouble; /* logged last */
 };
 
 /* Begin and end. */
@@ -94,9 +91,6 @@ static void connected(void *owner)
 
 	assert(shard->batch->magic == BATCH_MAGIC);
 	shard->connected = true;
-	shard->batch->trouble.text[0] = '\0';
-	log_event(
-		LOG_INFO, "database_connected", LOG_FIELDS(LOG_STRING("connection", shard->name)));
 	loop_task_post(shard->batch->sending);
 }
 
@@ -106,43 +100,29 @@ static void disconnected(void *owner)
 
 	assert(shard->batch->magic == BATCH_MAGIC);
 	shard->connected = false;
-	log_event(LOG_WARNING, "database_lost",
-		LOG_FIELDS(LOG_STRING("connection", shard->name),
-			LOG_STRING("error", store_problem(shard->store))));
 	/* What waits for this connection may go by another one. */
 	loop_task_post(shard->batch->sending);
 }
 
-/* All connections go to one database, so that one line is enough. */
-static void connect_failed(void *owner)
-{
-	struct shard *shard = owner;
-	struct batch *batch = shard->batch;
-	const char *problem = store_problem(shard->store);
-
-	assert(batch->magic == BATCH_MAGIC);
-	if (strcmp(batch->trouble.text, problem) != 0) {
-		problem_say(&batch->trouble, "%s", problem);
-		log_event(LOG_ERROR, "database_unreachable",
-			LOG_FIELDS(LOG_STRING("error", problem)));
-	}
-}
-
 static void open_shard(struct batch *batch, unsigned index, const struct batch_options *options)
 {
-	static const struct store_events events = { connected, disconnected, connect_failed };
+	static const struct store_events events = {
+		.connected = connected,
+		.disconnected = disconnected,
+	};
 	struct shard *shard = &batch->shards[index];
 	struct store_options store = options->store;
+	char name[BATCH_NAME_MAX];
 
 	shard->batch = batch;
 	TAILQ_INIT(&shard->waiting);
 	TAILQ_INIT(&shard->flying);
 	TAILQ_INIT(&shard->resting);
 	ingest_init(&shard->ingest);
-	snprintf(shard->name, sizeof(shard->name), "%s %u/%u",
+	snprintf(name, sizeof(name), "%s %u/%u",
 		store.application_name ? store.application_name : "orderd", index + 1,
 		batch->shards_count);
-	store.application_name = shard->name;
+	store.application_name = name;
 	store.setup = options->notify ? notify_on : NULL;
 	shard->store = store_new(batch->loop, &store, &events, shard);
 }

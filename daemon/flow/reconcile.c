@@ -474,27 +474,13 @@ static void answer_recorded(void *tag, const struct store_result *result)
 static void connected(void *owner)
 {
 	metrics_set(METRIC_RECONCILE_CONNECTED, 1);
-	log_event(
-		LOG_INFO, "database_connected", LOG_FIELDS(LOG_STRING("connection", "reconcile")));
 	next_due(owner);
 }
 
 static void disconnected(void *owner)
 {
-	struct reconcile *reconcile = owner;
-
+	(void)owner;
 	metrics_set(METRIC_RECONCILE_CONNECTED, 0);
-	log_event(LOG_WARNING, "database_lost",
-		LOG_FIELDS(LOG_STRING("connection", "reconcile"),
-			LOG_STRING("error", store_problem(reconcile->store))));
-}
-
-static void connect_failed(void *owner)
-{
-	struct reconcile *reconcile = owner;
-
-	log_event(LOG_ERROR, "database_unreachable",
-		LOG_FIELDS(LOG_STRING("error", store_problem(reconcile->store))));
 }
 
 static void open_store(struct reconcile *reconcile)
@@ -502,7 +488,6 @@ static void open_store(struct reconcile *reconcile)
 	static const struct store_events events = {
 		.connected = connected,
 		.disconnected = disconnected,
-		.connect_failed = connect_failed,
 	};
 	struct store_options store = reconcile->options.store;
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/die.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "base/problem.h"
@@ -36,6 +37,8 @@ struct store {
 	unsigned magic;
 	struct loop *loop;
 	struct resolve *resolve;
+	char *name; /* for the log */
+	bool quiet;
 	bool allow_unsafe_fsync;
 	char *setup; /* NULL: none */
 	const struct store_events *events;
@@ -85,19 +88,20 @@ static void begin_round(struct store *store, int64_t after_ms)
 struct store *store_new(struct loop *loop, const struct store_options *options,
 	const struct store_events *events, void *owner)
 {
+	const char *name = options->application_name ? options->application_name : "orderd";
 	struct store *store = memory_new(sizeof(*store));
 
 	store->magic = STORE_MAGIC;
 	store->loop = loop;
+	store->name = memory_copy(name);
+	store->quiet = options->quiet;
 	store->allow_unsafe_fsync = options->allow_unsafe_fsync;
 	store->setup = options->setup ? memory_copy(options->setup) : NULL;
 	store->events = events;
 	store->owner = owner;
 	store->timer = loop_timer_new(loop, timer_fired, store);
 	store->breaking = loop_task_new(loop, sending_failed, store);
-	store->resolve = resolve_new(loop, options->conninfo,
-		options->application_name ? options->application_name : "orderd", address_found,
-		store);
+	store->resolve = resolve_new(loop, options->conninfo, name, address_found, store);
 	problem_say(&store->problem, "not connected yet");
 	begin_round(store, 0);
 	return store;
@@ -126,6 +130,7 @@ void store_free(struct store *store)
 		return;
 	}
 	close_connection(store);
+	free(store->name);
 	free(store->setup);
 	resolve_free(store->resolve);
 	loop_timer_free(store->timer);
@@ -171,6 +176,19 @@ static void add_reason(struct store *store)
 	}
 }
 
+/* For another reason than before. The last thing its caller does. */
+static void round_failed(struct store *store)
+{
+	if (!store->quiet) {
+		log_event(LOG_ERROR, "database_unreachable",
+			LOG_FIELDS(LOG_STRING("connection", store->name),
+				LOG_STRING("error", store->problem.text)));
+	}
+	if (store->events->connect_failed) {
+		store->events->connect_failed(store->owner);
+	}
+}
+
 /* Every host was tried in vain. */
 static void round_ended(struct store *store)
 {
@@ -189,8 +207,8 @@ static void round_ended(struct store *store)
 
 	store->problem = store->reasons;
 	begin_round(store, pause_ms > 0 ? pause_ms : 0);
-	if (other && store->events->connect_failed) {
-		store->events->connect_failed(store->owner);
+	if (other) {
+		round_failed(store);
 	}
 }
 
@@ -200,6 +218,15 @@ static void attempt_failed(struct store *store)
 	add_reason(store);
 	close_connection(store);
 	loop_timer_start(store->timer, 0);
+}
+
+static void log_lost(const struct store *store)
+{
+	if (!store->quiet) {
+		log_event(LOG_WARNING, "database_lost",
+			LOG_FIELDS(LOG_STRING("connection", store->name),
+				LOG_STRING("error", store->problem.text)));
+	}
 }
 
 /* The connection has gone for the reason in reason, and with it the transaction under way, if
@@ -223,6 +250,7 @@ static void connection_lost(struct store *store, enum store_end end)
 	}
 	close_connection(store);
 	store->problem = store->reason;
+	log_lost(store);
 	/* Not at once: it may be we who make the server fall. */
 	begin_round(store, jitter(STORE_BACKOFF_MIN_MS));
 
@@ -563,6 +591,10 @@ static void session_ready(struct store *store)
 	loop_timer_stop(store->timer);
 	metrics_add(METRIC_DATABASE_CONNECTED, 1);
 	metrics_add(METRIC_DATABASE_CONNECTS, 1);
+	if (!store->quiet) {
+		log_event(LOG_INFO, "database_connected",
+			LOG_FIELDS(LOG_STRING("connection", store->name)));
+	}
 	store->events->connected(store->owner);
 }
 

@@ -6,6 +6,8 @@
  * on, and its schema torque is the one this program was made for; each of these can mend itself, so
  * that it is asked again. Every session sets: synchronous_commit=on, lock_timeout,
  * statement_timeout, idle_in_transaction_session_timeout, search_path='', jit=off.
+ *
+ * That it is connected, has lost its connection or finds none is logged here, by its name.
  */
 #pragma once
 
@@ -30,9 +32,11 @@ typedef void store_done(void *tag, const struct store_result *result);
 
 struct store_options {
 	const char *conninfo;
-	const char *application_name; /* "orderd receive 1/2"; one in conninfo wins */
-	bool allow_unsafe_fsync;      /* else a server with fsync=off is refused */
-	const char *setup; /* a select of more set_config() for each session; NULL = none */
+	/* "orderd receive 1/2": its name in the log, and in the server unless conninfo has one */
+	const char *application_name;
+	bool quiet;              /* nothing is logged: its owner tells a person */
+	bool allow_unsafe_fsync; /* else a server with fsync=off is refused */
+	const char *setup;       /* a select of more set_config() for each session; NULL = none */
 };
 
 struct store_events {
@@ -52,7 +56,7 @@ struct store *store_new(struct loop *loop, const struct store_options *options,
 void store_free(struct store *store);
 
 bool store_ready(const struct store *store); /* connected and idle */
-/* Why it is not connected; "" when it is. For /readyz and the log. */
+/* Why it is not connected; "" when it is. For /readyz and people. */
 const char *store_problem(const struct store *store);
 
 /* Run the calls, at most STORE_CALLS_MAX, as one transaction (one pipeline sync group). Parameters

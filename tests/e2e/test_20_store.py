@@ -320,6 +320,29 @@ class Servers(unittest.TestCase):
             with batch.Probe(conninfo) as probe:
                 self.assertEqual(probe.wait(probe.add(paid("o1"))), "committed applied")
 
+    def test_each_connection_says_under_its_name_that_it_comes_goes_and_is_not_to_be_had(self):
+        with batch.Probe(self.database.conninfo(), connections=2) as probe:
+            names = ["batch_probe 1/2", "batch_probe 2/2"]
+            for name in names:
+                line = 'level=info event=database_connected connection="%s"\n' % name
+                probe.wait_until(lambda: line in probe.log(), "it says that it is connected")
+            self.database.query("alter role orderd connection limit 0;"
+                                "select pg_terminate_backend(pid) from pg_stat_activity"
+                                " where application_name like 'batch_probe%'")
+            try:
+                for name in names:
+                    lost = ('level=warning event=database_lost connection="%s" error="terminating'
+                            ' connection due to administrator command"\n' % name)
+                    probe.wait_until(lambda: lost in probe.log(), "it says that it is lost")
+                    line = 'level=error event=database_unreachable connection="%s" error=' % name
+                    probe.wait_until(lambda: line in probe.log(), "it says that there is none")
+                probe.wait_problem("too many connections")
+                self.assertEqual(probe.log().count("event=database_unreachable"), 2,
+                                 "each says why once, not with each attempt")
+            finally:
+                self.database.query("alter role orderd connection limit -1")
+            probe.wait_connected()
+
     def test_conninfo_that_cannot_be_read_is_told_without_its_password(self):
         with batch.Probe("host=/tmp password='hush") as probe:
             probe.wait_problem("conninfo cannot be read")

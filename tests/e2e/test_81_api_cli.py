@@ -689,6 +689,12 @@ class Backfill(Case):
         _, err = self.orderd("backfill", code=77)
         self.assertIn("the API refuses the key", err)
 
+    def test_a_database_that_is_away_is_69_in_one_line(self):
+        self.write("orderd.conf", "[database]\nconninfo = host=%s dbname=nowhere\n"
+                                  "[torque]\nbase_url = %s\n" % (self.directory, self.api.url))
+        _, err = self.orderd("backfill", code=69)
+        self.assertRegex(err, r"^orderd: [^\n]+\n$")
+
     def test_slips_are_usage_faults(self):
         for words in (("--from", "x"), ("--job", "0"), ("--job", "1", "--from", "2020-01-01"),
                       ("--from", "2020-01-02", "--to", "2020-01-01")):

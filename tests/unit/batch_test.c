@@ -621,8 +621,6 @@ static void check_rests(void)
 static void check_troubles(void)
 {
 	open_batch(2, LONG_MS);
-	stores[0].events->connect_failed(stores[0].owner);
-	stores[1].events->connect_failed(stores[1].owner);
 	CHECK(!batch_connected(batch) && strcmp(batch_problem(batch), "nobody there") == 0,
 		"why there is no connection is told");
 	batch_free(batch);
