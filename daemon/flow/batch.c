@@ -1,65 +1,40 @@
-/* add -> gather -> send -> (commit) -> next batch -> answer. Read downwards: the functions stand in
- * the order in which a fact meets them. */
+/* Many facts, one transaction: add -> gather -> send -> (commit) -> next batch -> end. Read
+ * downwards: the functions stand in the order in which a fact meets them. */
 #include "flow/batch.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "flow/ingest.h"
+#include "flow/retry.h"
 
-enum {
-	BATCH_MAGIC = 0x42415443,
-	BATCH_BYTES_MAX = 4 * 1024 * 1024, /* bodies of one transaction, but for a first one */
-	BATCH_REST_MS = 25,                /* before a fact that was not taken is offered again */
-	BATCH_REST_DOUBLINGS_MAX = 4,      /* while a connection is refused again and again */
-	BATCH_NAME_MAX = 64,
-};
+enum { BATCH_MAGIC = 0x42415443, BATCH_NAME_MAX = 64 };
 
 static const char notify_on[] = "select set_config('orderd.notify', 'on', false)";
 
-enum member_place {
-	MEMBER_WAITING, /* in its shard's list of that name */
-	MEMBER_FLYING,
-	MEMBER_RESTING,
-};
-
-TAILQ_HEAD(member_list, member);
-
 /* A fact between batch_add() and its done. */
-struct member {
-	TAILQ_ENTRY(member) entry;  /* of the list that place says */
-	TAILQ_ENTRY(member) by_age; /* of batch->all */
-	struct shard *shard;
-	enum member_place place;
-	struct fact fact; /* its body is ours, behind this struct */
-	int64_t deadline_ms;
-	int64_t rested_ms; /* valid while resting: when it is offered again */
-	size_t batch_max;  /* facts of a batch that it may be part of */
-	bool retried;      /* an operator's error was met once */
-	bool each;         /* the database objected to a batch with it */
-	char objection[sizeof("database_") + STORE_SQLSTATE_MAX]; /* to it alone: fact.unusable */
-	enum outcome outcome; /* valid once its transaction has committed */
+struct batch_fact {
+	struct queue_fact queued; /* first: queues know nothing but this */
+	TAILQ_ENTRY(batch_fact) by_age;
+	struct batch *batch;
 	batch_done *done;
 	void *tag;
 };
 
-/* One connection, and the facts whose orders fall to it. */
-struct shard {
+TAILQ_HEAD(age_list, batch_fact);
+
+/* And the facts whose orders fall to it. */
+struct connection {
 	struct batch *batch;
 	struct store *store;
 	bool connected;
-	struct member_list waiting; /* oldest first */
-	struct member_list flying;  /* in the order in which they were sent */
-	struct member_list resting; /* the first to be offered again first */
-	size_t flying_count;
-	unsigned refusals; /* of transactions in a row, none of them for its data */
-	int64_t sent_us;   /* valid while facts fly */
+	struct queue queue;
+	int64_t sent_us; /* valid while facts are in flight */
 	struct ingest ingest;
 };
 
@@ -67,13 +42,13 @@ struct batch {
 	unsigned magic;
 	struct loop *loop;
 	int64_t keep_ms;
-	unsigned shards_count;
-	struct shard shards[BATCH_CONNECTIONS_MAX];
-	struct member_list all; /* by age, and so by deadline */
+	unsigned connections_count;
+	struct connection connections[BATCH_CONNECTIONS_MAX];
+	struct age_list by_age; /* and so by deadline */
 	size_t count;
 	size_t bytes;
 	struct loop_task *sending;
-	struct loop_timer *timer; /* rests that end, deadlines that pass */
+	struct loop_timer *timer; /* deferred facts, and deadlines that pass */
 	int64_t wake_ms;          /* when the timer fires; 0 = it is stopped */
 	bool closing;
 	struct log_limit refused;
@@ -87,44 +62,43 @@ static void time_passed(void *owner);
 
 static void connected(void *owner)
 {
-	struct shard *shard = owner;
+	struct connection *connection = owner;
 
-	assert(shard->batch->magic == BATCH_MAGIC);
-	shard->connected = true;
-	loop_task_post(shard->batch->sending);
+	assert(connection->batch->magic == BATCH_MAGIC);
+	connection->connected = true;
+	loop_task_post(connection->batch->sending);
 }
 
 static void disconnected(void *owner)
 {
-	struct shard *shard = owner;
+	struct connection *connection = owner;
 
-	assert(shard->batch->magic == BATCH_MAGIC);
-	shard->connected = false;
+	assert(connection->batch->magic == BATCH_MAGIC);
+	connection->connected = false;
 	/* What waits for this connection may go by another one. */
-	loop_task_post(shard->batch->sending);
+	loop_task_post(connection->batch->sending);
 }
 
-static void open_shard(struct batch *batch, unsigned index, const struct batch_options *options)
+static void open_connection(
+	struct batch *batch, unsigned index, const struct batch_options *options)
 {
 	static const struct store_events events = {
 		.connected = connected,
 		.disconnected = disconnected,
 	};
-	struct shard *shard = &batch->shards[index];
+	struct connection *connection = &batch->connections[index];
 	struct store_options store = options->store;
 	char name[BATCH_NAME_MAX];
 
-	shard->batch = batch;
-	TAILQ_INIT(&shard->waiting);
-	TAILQ_INIT(&shard->flying);
-	TAILQ_INIT(&shard->resting);
-	ingest_init(&shard->ingest);
+	connection->batch = batch;
+	queue_init(&connection->queue);
+	ingest_init(&connection->ingest);
 	snprintf(name, sizeof(name), "%s %u/%u",
 		store.application_name ? store.application_name : "orderd", index + 1,
-		batch->shards_count);
+		batch->connections_count);
 	store.application_name = name;
 	store.setup = options->notify ? notify_on : NULL;
-	shard->store = store_new(batch->loop, &store, &events, shard);
+	connection->store = store_new(batch->loop, &store, &events, connection);
 }
 
 struct batch *batch_new(struct loop *loop, const struct batch_options *options)
@@ -135,37 +109,37 @@ struct batch *batch_new(struct loop *loop, const struct batch_options *options)
 	batch->magic = BATCH_MAGIC;
 	batch->loop = loop;
 	batch->keep_ms = options->keep_ms;
-	batch->shards_count = options->connections;
+	batch->connections_count = options->connections;
 	batch->sending = loop_task_new(loop, send_ready, batch);
 	batch->timer = loop_timer_new(loop, time_passed, batch);
-	TAILQ_INIT(&batch->all);
-	for (unsigned i = 0; i < batch->shards_count; i++) {
-		open_shard(batch, i, options);
+	TAILQ_INIT(&batch->by_age);
+	for (unsigned i = 0; i < batch->connections_count; i++) {
+		open_connection(batch, i, options);
 	}
 	return batch;
 }
 
-static void close_shard(struct shard *shard)
+static void close_connection(struct connection *connection)
 {
-	store_free(shard->store);
-	ingest_fini(&shard->ingest);
+	store_free(connection->store);
+	ingest_fini(&connection->ingest);
 }
 
-static void answer(struct member *member, enum batch_end end);
+static void end_fact(struct batch_fact *fact, enum batch_end end);
 
 void batch_free(struct batch *batch)
 {
-	struct member *member;
+	struct batch_fact *fact;
 
 	if (!batch) {
 		return;
 	}
 	batch->closing = true;
-	for (unsigned i = 0; i < batch->shards_count; i++) {
-		close_shard(&batch->shards[i]);
+	for (unsigned i = 0; i < batch->connections_count; i++) {
+		close_connection(&batch->connections[i]);
 	}
-	while ((member = TAILQ_FIRST(&batch->all))) {
-		answer(member, BATCH_LOST);
+	while ((fact = TAILQ_FIRST(&batch->by_age))) {
+		end_fact(fact, BATCH_LOST);
 	}
 	loop_task_free(batch->sending);
 	loop_timer_free(batch->timer);
@@ -186,8 +160,8 @@ size_t batch_waiting(const struct batch *batch)
 
 bool batch_connected(const struct batch *batch)
 {
-	for (unsigned i = 0; i < batch->shards_count; i++) {
-		if (batch->shards[i].connected) {
+	for (unsigned i = 0; i < batch->connections_count; i++) {
+		if (batch->connections[i].connected) {
 			return true;
 		}
 	}
@@ -196,7 +170,7 @@ bool batch_connected(const struct batch *batch)
 
 const char *batch_problem(const struct batch *batch)
 {
-	return batch_connected(batch) ? "" : store_problem(batch->shards[0].store);
+	return batch_connected(batch) ? "" : store_problem(batch->connections[0].store);
 }
 
 /* Adding. */
@@ -213,33 +187,35 @@ static uint32_t hash(const void *bytes, size_t len)
 	return value;
 }
 
-static struct shard *shard_of(struct batch *batch, const struct fact *fact)
+static struct connection *connection_of(struct batch *batch, const struct fact *fact)
 {
 	uint32_t number = fact->unusable ? hash(fact->key, sizeof(fact->key))
 					 : hash(fact->order_id, strlen(fact->order_id));
 
-	return &batch->shards[number % batch->shards_count];
+	return &batch->connections[number % batch->connections_count];
 }
 
 /* NULL: no memory. */
-static struct member *member_new(struct batch *batch, const struct fact *fact)
+static struct batch_fact *copy_fact(struct batch *batch, const struct fact *fact)
 {
-	struct member *member = malloc(sizeof(*member) + fact->body.len);
+	struct batch_fact *copy = malloc(sizeof(*copy) + fact->body.len);
 
-	if (!member) {
+	if (!copy) {
 		return NULL;
 	}
-	*member = (struct member){
-		.shard = shard_of(batch, fact),
-		.fact = *fact,
-		.deadline_ms = clock_mono_ms() + batch->keep_ms,
-		.batch_max = BATCH_FACTS_MAX,
+	*copy = (struct batch_fact){
+		.batch = batch,
+		.queued = {
+			.fact = *fact,
+			.deadline_ms = clock_mono_ms() + batch->keep_ms,
+			.batch_limit = BATCH_FACTS_MAX,
+		},
 	};
 	if (fact->body.len > 0) {
-		memcpy(member + 1, fact->body.ptr, fact->body.len);
+		memcpy(copy + 1, fact->body.ptr, fact->body.len);
 	}
-	member->fact.body.ptr = (const char *)(member + 1);
-	return member;
+	copy->queued.fact.body.ptr = (const char *)(copy + 1);
+	return copy;
 }
 
 /* The timer fires at the earliest time it was asked for. */
@@ -258,36 +234,36 @@ bool batch_add(struct batch *batch, const struct fact *fact, batch_done *done, v
 	if (batch_full(batch) || fact->body.len > BATCH_QUEUE_BYTES_MAX - batch->bytes) {
 		return false;
 	}
-	struct member *member = member_new(batch, fact);
+	struct batch_fact *copy = copy_fact(batch, fact);
 
-	if (!member) {
+	if (!copy) {
 		return false;
 	}
-	member->done = done;
-	member->tag = tag;
-	TAILQ_INSERT_TAIL(&member->shard->waiting, member, entry);
-	TAILQ_INSERT_TAIL(&batch->all, member, by_age);
+	copy->done = done;
+	copy->tag = tag;
+	queue_add(&connection_of(batch, fact)->queue, &copy->queued);
+	TAILQ_INSERT_TAIL(&batch->by_age, copy, by_age);
 	batch->count++;
 	batch->bytes += fact->body.len;
 	metrics_set(METRIC_FACTS_QUEUED, (int64_t)batch->count);
-	wake_at(batch, member->deadline_ms);
+	wake_at(batch, copy->queued.deadline_ms);
 	loop_task_post(batch->sending);
 	return true;
 }
 
-/* The last thing that happens to a member; the caller has taken it out of the list of its place. */
-static void answer(struct member *member, enum batch_end end)
+/* The last thing that happens to a fact; the caller has taken it out of its queue. */
+static void end_fact(struct batch_fact *fact, enum batch_end end)
 {
-	struct batch *batch = member->shard->batch;
-	batch_done *done = member->done;
-	void *tag = member->tag;
-	enum outcome outcome = member->outcome;
+	struct batch *batch = fact->batch;
+	batch_done *done = fact->done;
+	void *tag = fact->tag;
+	enum outcome outcome = fact->queued.outcome;
 
-	TAILQ_REMOVE(&batch->all, member, by_age);
+	TAILQ_REMOVE(&batch->by_age, fact, by_age);
 	batch->count--;
-	batch->bytes -= member->fact.body.len;
+	batch->bytes -= fact->queued.fact.body.len;
 	metrics_set(METRIC_FACTS_QUEUED, (int64_t)batch->count);
-	free(member);
+	free(fact);
 	done(tag, end, outcome);
 }
 
@@ -302,113 +278,104 @@ static void log_lost(struct batch *batch)
 	}
 }
 
-static void lose(struct member *member)
+/* Those in flight are past losing: their transaction says how they end. */
+static struct batch_fact *oldest_not_in_flight(const struct batch *batch)
 {
-	struct shard *shard = member->shard;
+	struct batch_fact *fact;
 
-	assert(member->place != MEMBER_FLYING);
-	TAILQ_REMOVE(
-		member->place == MEMBER_WAITING ? &shard->waiting : &shard->resting, member, entry);
-	log_lost(shard->batch);
-	answer(member, BATCH_LOST);
-}
-
-/* Gathering. */
-
-/* May it fly with the count others that fly already, of so many bytes? */
-static bool fits(
-	const struct shard *shard, const struct member *member, size_t batch_max, size_t bytes)
-{
-	const struct member *first = TAILQ_FIRST(&shard->flying);
-
-	return !first ||
-	       (shard->flying_count < batch_max && shard->flying_count < member->batch_max &&
-		       member->each == first->each &&
-		       bytes + member->fact.body.len <= BATCH_BYTES_MAX);
-}
-
-/* From the front of waiting, as many as fit; what is too old to be sent ends here. */
-static void gather_from(
-	struct shard *shard, struct member_list *waiting, size_t *batch_max, size_t *bytes)
-{
-	int64_t now_ms = clock_mono_ms();
-	struct member *member;
-
-	while ((member = TAILQ_FIRST(waiting))) {
-		if (member->deadline_ms <= now_ms) {
-			lose(member);
-			continue;
-		}
-		if (!fits(shard, member, *batch_max, *bytes)) {
-			return;
-		}
-		TAILQ_REMOVE(waiting, member, entry);
-		TAILQ_INSERT_TAIL(&shard->flying, member, entry);
-		member->place = MEMBER_FLYING;
-		member->shard = shard;
-		shard->flying_count++;
-		*bytes += member->fact.body.len;
-		if (member->batch_max < *batch_max) {
-			*batch_max = member->batch_max;
+	TAILQ_FOREACH(fact, &batch->by_age, by_age)
+	{
+		if (fact->queued.place != QUEUE_IN_FLIGHT) {
+			return fact;
 		}
 	}
+	return NULL;
 }
 
-/* Also what waits for connections that there are not. */
-static void gather(struct shard *shard)
+static void lose_too_old(struct batch *batch)
 {
-	struct batch *batch = shard->batch;
-	size_t batch_max = BATCH_FACTS_MAX;
-	size_t bytes = 0;
+	int64_t now_ms = clock_mono_ms();
+	struct batch_fact *fact;
 
-	gather_from(shard, &shard->waiting, &batch_max, &bytes);
-	for (unsigned i = 0; i < batch->shards_count; i++) {
-		if (!batch->shards[i].connected) {
-			gather_from(shard, &batch->shards[i].waiting, &batch_max, &bytes);
-		}
+	while ((fact = oldest_not_in_flight(batch)) && fact->queued.deadline_ms <= now_ms) {
+		queue_remove(&fact->queued);
+		log_lost(batch);
+		end_fact(fact, BATCH_LOST);
 	}
 }
 
 /* Sending. */
 
-static void batch_ended(void *tag, const struct store_result *result);
-
-static bool send_flying(struct shard *shard)
+/* Also what waits for connections that there are not. */
+static void gather(struct connection *connection)
 {
-	struct store_call calls[INGEST_CALLS_MAX];
-	struct member *member;
-	size_t count;
+	struct batch *batch = connection->batch;
 
-	ingest_clear(&shard->ingest);
-	TAILQ_FOREACH(member, &shard->flying, entry)
-	{
-		ingest_add(&shard->ingest, &member->fact);
+	queue_gather(&connection->queue, &connection->queue);
+	for (unsigned i = 0; i < batch->connections_count; i++) {
+		if (!batch->connections[i].connected) {
+			queue_gather(&connection->queue, &batch->connections[i].queue);
+		}
 	}
-	if (!ingest_calls(&shard->ingest, TAILQ_FIRST(&shard->flying)->each, calls, &count)) {
-		return false;
-	}
-	metrics_observe(HISTOGRAM_BATCH_FACTS, (double)shard->flying_count);
-	shard->sent_us = clock_wall_us();
-	return store_run(shard->store, calls, count, batch_ended, shard);
 }
 
-static void offer_again(struct shard *shard, struct member_list *members, int64_t rest_ms);
+static void batch_ended(void *tag, const struct store_result *result);
 
-static void send_next(struct shard *shard)
+/* False: no memory. */
+static bool send_gathered(struct connection *connection)
 {
-	if (!store_ready(shard->store)) {
+	struct queue *queue = &connection->queue;
+	struct store_call calls[INGEST_CALLS_MAX];
+	struct queue_fact *fact;
+	size_t count;
+
+	ingest_clear(&connection->ingest);
+	TAILQ_FOREACH(fact, &queue->in_flight, entry)
+	{
+		ingest_add(&connection->ingest, &fact->fact);
+	}
+	if (!ingest_calls(
+		    &connection->ingest, TAILQ_FIRST(&queue->in_flight)->isolated, calls, &count)) {
+		return false;
+	}
+	metrics_observe(HISTOGRAM_BATCH_FACTS, (double)queue->count);
+	connection->sent_us = clock_wall_us();
+	return store_run(connection->store, calls, count, batch_ended, connection);
+}
+
+static void set_timer(struct batch *batch)
+{
+	const struct batch_fact *oldest = oldest_not_in_flight(batch);
+
+	if (oldest) {
+		wake_at(batch, oldest->queued.deadline_ms);
+	}
+	for (unsigned i = 0; i < batch->connections_count; i++) {
+		int64_t retry_ms = queue_next_retry_ms(&batch->connections[i].queue);
+
+		if (retry_ms > 0) {
+			wake_at(batch, retry_ms);
+		}
+	}
+}
+
+static void send_next(struct connection *connection)
+{
+	struct queue *queue = &connection->queue;
+
+	if (!store_ready(connection->store)) {
 		return;
 	}
-	gather(shard);
-	if (shard->flying_count > 0 && !send_flying(shard)) {
-		struct member_list unsent;
+	lose_too_old(connection->batch); /* the loop may be late */
+	gather(connection);
+	if (queue->count > 0 && !send_gathered(connection)) {
+		struct queue_list unsent;
 
 		log_event(LOG_ERROR, "no_memory",
-			LOG_FIELDS(LOG_INT("facts", (int64_t)shard->flying_count)));
-		TAILQ_INIT(&unsent);
-		TAILQ_CONCAT(&unsent, &shard->flying, entry);
-		shard->flying_count = 0;
-		offer_again(shard, &unsent, BATCH_REST_MS);
+			LOG_FIELDS(LOG_INT("facts", (int64_t)queue->count)));
+		queue_land(queue, &unsent);
+		retry_later(queue, &unsent);
+		set_timer(connection->batch);
 	}
 }
 
@@ -417,327 +384,142 @@ static void send_ready(void *owner)
 	struct batch *batch = owner;
 
 	assert(batch->magic == BATCH_MAGIC);
-	for (unsigned i = 0; i < batch->shards_count; i++) {
-		send_next(&batch->shards[i]);
+	for (unsigned i = 0; i < batch->connections_count; i++) {
+		send_next(&batch->connections[i]);
 	}
 }
 
 /* The transaction has ended. */
 
-static void insert_rested(struct member_list *resting, struct member *member)
-{
-	struct member *before = TAILQ_LAST(resting, member_list);
-
-	while (before && before->rested_ms > member->rested_ms) {
-		before = TAILQ_PREV(before, member_list, entry);
-	}
-	if (before) {
-		TAILQ_INSERT_AFTER(resting, before, member, entry);
-	} else {
-		TAILQ_INSERT_HEAD(resting, member, entry);
-	}
-}
-
-static void offer_again(struct shard *shard, struct member_list *members, int64_t rest_ms)
-{
-	int64_t rested_ms = clock_mono_ms() + rest_ms;
-	struct member *member;
-
-	while ((member = TAILQ_FIRST(members))) {
-		TAILQ_REMOVE(members, member, entry);
-		member->place = MEMBER_RESTING;
-		member->rested_ms = rested_ms;
-		insert_rested(&shard->resting, member);
-		wake_at(shard->batch, member->deadline_ms);
-	}
-	wake_at(shard->batch, rested_ms);
-}
-
-/* PostgreSQL writes each refusal into its log, which may be on the disk that is full. */
-static int64_t refused_rest_ms(struct shard *shard)
-{
-	int64_t rest_ms = (int64_t)BATCH_REST_MS << shard->refusals;
-
-	if (shard->refusals < BATCH_REST_DOUBLINGS_MAX) {
-		shard->refusals++;
-	}
-	return rest_ms;
-}
-
-static void offer_at_once(struct shard *shard, struct member_list *members)
-{
-	struct member *member;
-
-	TAILQ_FOREACH(member, members, entry)
-	{
-		member->place = MEMBER_WAITING;
-	}
-	TAILQ_CONCAT(members, &shard->waiting, entry);
-	TAILQ_CONCAT(&shard->waiting, members, entry);
-}
-
-static bool read_outcomes(struct member_list *members, struct text value)
+static bool read_outcomes(struct queue_list *facts, struct text value)
 {
 	enum outcome outcomes[BATCH_FACTS_MAX];
-	struct member *member;
+	struct queue_fact *fact;
 	size_t usable = 0;
 	size_t i = 0;
 
-	TAILQ_FOREACH(member, members, entry)
+	TAILQ_FOREACH(fact, facts, entry)
 	{
-		usable += !member->fact.unusable;
+		usable += !fact->fact.unusable;
 	}
 	if (!ingest_outcomes(value, usable, outcomes)) {
 		return false;
 	}
-	TAILQ_FOREACH(member, members, entry)
+	TAILQ_FOREACH(fact, facts, entry)
 	{
-		member->outcome = member->fact.unusable ? OUTCOME_QUARANTINED : outcomes[i++];
+		fact->outcome = fact->fact.unusable ? OUTCOME_QUARANTINED : outcomes[i++];
 	}
 	return true;
 }
 
-/* How those end that are left in members. */
+/* How those end that are left in facts. */
 static enum batch_end take_outcomes(
-	struct shard *shard, struct member_list *members, const struct store_result *result)
+	struct connection *connection, struct queue_list *facts, struct text value)
 {
-	struct member_list busy;
-	struct member *member, *next;
-
-	shard->refusals = 0;
 	metrics_add(METRIC_BATCHES_COMMITTED, 1);
-	metrics_observe(HISTOGRAM_COMMIT_SECONDS, (double)(clock_wall_us() - shard->sent_us) / 1e6);
-	if (!read_outcomes(members, result->value)) {
+	metrics_observe(
+		HISTOGRAM_COMMIT_SECONDS, (double)(clock_wall_us() - connection->sent_us) / 1e6);
+	if (!read_outcomes(facts, value)) {
 		/* They are durable, but nobody can say what they became: let the senders ask. */
 		log_event(LOG_ERROR, "ingest_unreadable", NULL);
 		return BATCH_LOST;
 	}
-	TAILQ_INIT(&busy);
-	for (member = TAILQ_FIRST(members); member; member = next) {
-		next = TAILQ_NEXT(member, entry);
-		if (member->outcome == OUTCOME_BUSY) {
-			TAILQ_REMOVE(members, member, entry);
-			TAILQ_INSERT_TAIL(&busy, member, entry);
-		}
-	}
-	if (!TAILQ_EMPTY(&busy)) {
-		metrics_add(METRIC_BATCHES_RETRIED, 1);
-		offer_again(shard, &busy, BATCH_REST_MS);
-	}
+	retry_committed(&connection->queue, facts);
 	return BATCH_COMMITTED;
 }
 
-/* The message of an objection to data may quote it. */
 static void log_refused(
-	struct batch *batch, enum objection objection, const struct store_result *result)
+	struct batch *batch, enum refusal refusal, const struct store_result *result)
 {
-	bool quotes = objection == OBJECTION_DATA || objection == OBJECTION_OTHER;
-	enum log_level level = objection == OBJECTION_OPERATOR ? LOG_ERROR : LOG_WARNING;
+	bool operators = refusal == REFUSAL_OPERATOR;
 	int64_t count = log_limit(&batch->refused);
 
 	if (count > 0) {
-		log_event(level,
-			objection == OBJECTION_OPERATOR ? "database_refuses" : "batch_refused",
+		log_event(operators ? LOG_ERROR : LOG_WARNING,
+			operators ? "database_refuses" : "batch_refused",
 			LOG_FIELDS(LOG_INT("count", count),
 				LOG_STRING("sqlstate", result->sqlstate),
-				LOG_TEXT("error", quotes ? TEXT("") : result->message)));
+				LOG_TEXT("error", refusal_quotes_data(refusal) ? TEXT("")
+									       : result->message)));
 	}
 }
 
-/* Halves, until the one that is to blame flies alone. */
-static void halve_batch_max(struct member_list *members, size_t count)
+/* What is left in facts is lost. An operator's error is told when it costs a fact. */
+static void take_refusal(
+	struct connection *connection, struct queue_list *facts, const struct store_result *result)
 {
-	struct member *member;
+	enum refusal refusal = refusal_of(result->sqlstate);
 
-	TAILQ_FOREACH(member, members, entry)
-	{
-		member->batch_max = count > 1 ? count / 2 : 1;
+	retry_refused(&connection->queue, facts, refusal, result->sqlstate);
+	if (refusal != REFUSAL_OPERATOR || !TAILQ_EMPTY(facts)) {
+		log_refused(connection->batch, refusal, result);
 	}
 }
 
-/* Whoever replaces a function while it runs makes one transaction fail, which is no alarm: an
- * operator's error has to be met twice. */
-static void excuse_once(struct shard *shard, struct member_list *members)
-{
-	struct member_list retried;
-	struct member *member, *next;
-
-	TAILQ_INIT(&retried);
-	for (member = TAILQ_FIRST(members); member; member = next) {
-		next = TAILQ_NEXT(member, entry);
-		if (!member->retried) {
-			member->retried = true;
-			TAILQ_REMOVE(members, member, entry);
-			TAILQ_INSERT_TAIL(&retried, member, entry);
-		}
-	}
-	offer_again(shard, &retried, BATCH_REST_MS);
-}
-
-static void offer_each(struct shard *shard, struct member_list *members)
-{
-	struct member *member;
-
-	metrics_add(METRIC_BATCHES_ISOLATED, 1);
-	TAILQ_FOREACH(member, members, entry)
-	{
-		member->each = true;
-	}
-	offer_at_once(shard, members);
-}
-
-/* Even alone and in a subtransaction of its own it is refused, as by a constraint that is checked
- * at the commit. Its bytes are kept without being read. */
-static void offer_as_unusable(
-	struct shard *shard, struct member_list *members, const char *sqlstate)
-{
-	struct member *member = TAILQ_FIRST(members);
-
-	snprintf(member->objection, sizeof(member->objection), "database_%s", sqlstate);
-	member->fact.unusable = member->objection;
-	offer_at_once(shard, members);
-}
-
-static void offer_halves(struct shard *shard, struct member_list *members, size_t count)
-{
-	metrics_add(METRIC_BATCHES_ISOLATED, 1);
-	halve_batch_max(members, count);
-	offer_at_once(shard, members);
-}
-
-/* What is left in members is lost. Whatever the objection, it may be to one fact alone: a trigger
- * of the merchant's that waits for a lock, or names a column that is no more, may do so for one
- * order only. So nobody is refused twice in the same company. */
-static void take_refusal(struct shard *shard, struct member_list *members, size_t count,
+static void take_unsure(struct connection *connection, struct queue_list *facts, size_t count,
 	const struct store_result *result)
 {
-	enum objection objection = ingest_objection(result->sqlstate);
+	log_event(LOG_WARNING, "commit_unsure",
+		LOG_FIELDS(LOG_INT("facts", (int64_t)count),
+			LOG_STRING("sqlstate", result->sqlstate),
+			LOG_TEXT("error", result->message)));
+	metrics_add(METRIC_BATCHES_RETRIED, 1);
+	retry_later(&connection->queue, facts);
+}
 
-	switch (objection) {
-	case OBJECTION_DATA:
-		if (!TAILQ_FIRST(members)->each) {
-			offer_each(shard, members);
-		} else if (count > 1) {
-			offer_halves(shard, members, count);
-		} else if (!TAILQ_FIRST(members)->fact.unusable) {
-			offer_as_unusable(shard, members, result->sqlstate);
+static void end_all(struct batch *batch, struct queue_list *facts, enum batch_end end)
+{
+	struct queue_fact *fact;
+
+	while ((fact = TAILQ_FIRST(facts))) {
+		TAILQ_REMOVE(facts, fact, entry);
+		if (end == BATCH_LOST) {
+			log_lost(batch);
 		}
-		break;
-	case OBJECTION_OTHER:
-		if (count > 1) {
-			offer_halves(shard, members, count);
-		}
-		break;
-	case OBJECTION_OPERATOR:
-		excuse_once(shard, members);
-		if (count > 1 && !TAILQ_EMPTY(members)) {
-			offer_halves(shard, members, count);
-		}
-		break;
-	case OBJECTION_SIZE:
-	case OBJECTION_PASSING:
-		halve_batch_max(members, count);
-		offer_again(shard, members, refused_rest_ms(shard));
-		break;
-	}
-	if (TAILQ_EMPTY(members)) {
-		metrics_add(METRIC_BATCHES_RETRIED, 1);
-	}
-	if (objection != OBJECTION_OPERATOR || !TAILQ_EMPTY(members)) {
-		log_refused(shard->batch, objection, result);
+		end_fact((struct batch_fact *)fact, end);
 	}
 }
 
 /* The next batch goes before this one is answered: the database has work while we talk. */
 static void batch_ended(void *tag, const struct store_result *result)
 {
-	struct shard *shard = tag;
-	struct batch *batch = shard->batch;
-	struct member_list ended;
-	struct member *member;
-	size_t count = shard->flying_count;
+	struct connection *connection = tag;
+	struct batch *batch = connection->batch;
+	struct queue_list facts;
+	size_t count = connection->queue.count;
 	enum batch_end end = BATCH_LOST;
 
 	assert(batch->magic == BATCH_MAGIC);
-	TAILQ_INIT(&ended);
-	TAILQ_CONCAT(&ended, &shard->flying, entry);
-	shard->flying_count = 0;
+	queue_land(&connection->queue, &facts);
 	switch (result->end) {
 	case STORE_COMMITTED:
-		end = take_outcomes(shard, &ended, result);
+		end = take_outcomes(connection, &facts, result->value);
 		break;
 	case STORE_REFUSED:
-		take_refusal(shard, &ended, count, result);
+		take_refusal(connection, &facts, result);
 		break;
 	case STORE_UNSURE:
-		log_event(LOG_WARNING, "commit_unsure",
-			LOG_FIELDS(LOG_INT("facts", (int64_t)count),
-				LOG_STRING("sqlstate", result->sqlstate),
-				LOG_TEXT("error", result->message)));
-		metrics_add(METRIC_BATCHES_RETRIED, 1);
-		offer_again(shard, &ended, BATCH_REST_MS);
+		take_unsure(connection, &facts, count, result);
 		break;
 	}
-
-	send_next(shard);
-	while ((member = TAILQ_FIRST(&ended))) {
-		TAILQ_REMOVE(&ended, member, entry);
-		if (end == BATCH_LOST) {
-			log_lost(batch);
-		}
-		answer(member, end);
-	}
+	set_timer(batch);
+	send_next(connection);
+	end_all(batch, &facts, end);
 }
 
 /* Time passes. */
-
-/* What has rested goes before what came later. */
-static void wake_rested(struct shard *shard, int64_t now_ms)
-{
-	struct member_list rested;
-	struct member *member;
-
-	TAILQ_INIT(&rested);
-	while ((member = TAILQ_FIRST(&shard->resting)) && member->rested_ms <= now_ms) {
-		TAILQ_REMOVE(&shard->resting, member, entry);
-		TAILQ_INSERT_TAIL(&rested, member, entry);
-	}
-	if (member) {
-		wake_at(shard->batch, member->rested_ms);
-	}
-	offer_at_once(shard, &rested);
-}
-
-/* Those that fly are past losing: their transaction says how they end. */
-static struct member *first_grounded(const struct batch *batch)
-{
-	struct member *member;
-
-	TAILQ_FOREACH(member, &batch->all, by_age)
-	{
-		if (member->place != MEMBER_FLYING) {
-			return member;
-		}
-	}
-	return NULL;
-}
 
 static void time_passed(void *owner)
 {
 	struct batch *batch = owner;
 	int64_t now_ms = clock_mono_ms();
-	struct member *member;
 
 	assert(batch->magic == BATCH_MAGIC);
 	batch->wake_ms = 0;
-	while ((member = first_grounded(batch)) && member->deadline_ms <= now_ms) {
-		lose(member);
+	lose_too_old(batch);
+	for (unsigned i = 0; i < batch->connections_count; i++) {
+		queue_wake(&batch->connections[i].queue, now_ms);
 	}
-	if (member) {
-		wake_at(batch, member->deadline_ms);
-	}
-	for (unsigned i = 0; i < batch->shards_count; i++) {
-		wake_rested(&batch->shards[i], now_ms);
-	}
+	set_timer(batch);
 	loop_task_post(batch->sending);
 }

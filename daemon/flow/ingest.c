@@ -162,34 +162,3 @@ bool ingest_outcomes(struct text value, size_t count, enum outcome *ret_outcomes
 	}
 	return words.len == 0;
 }
-
-/* By class, the first two characters, of PostgreSQL's appendix A. */
-enum objection ingest_objection(const char *sqlstate)
-{
-	static const struct {
-		const char *prefix;
-		enum objection objection;
-	} table[] = {
-		{ "22", OBJECTION_DATA },       /* data exception */
-		{ "23", OBJECTION_DATA },       /* integrity constraint violation */
-		{ "3F", OBJECTION_OPERATOR },   /* invalid schema name */
-		{ "42", OBJECTION_OPERATOR },   /* syntax error or access rule violation */
-		{ "08", OBJECTION_PASSING },    /* connection exception */
-		{ "0A000", OBJECTION_PASSING }, /* a plan that a new connection makes anew */
-		{ "25", OBJECTION_PASSING },    /* invalid transaction state: read-only */
-		{ "26", OBJECTION_PASSING },    /* the same as 0A000 */
-		{ "40", OBJECTION_PASSING },    /* serialization, deadlock */
-		{ "55", OBJECTION_PASSING },    /* lock not available */
-		{ "57014", OBJECTION_SIZE },    /* statement_timeout */
-		{ "57", OBJECTION_PASSING },    /* the server goes down, or comes up */
-		{ "53200", OBJECTION_SIZE },    /* out of memory */
-		{ "53", OBJECTION_PASSING },    /* disk full, too many connections */
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (strncmp(sqlstate, table[i].prefix, strlen(table[i].prefix)) == 0) {
-			return table[i].objection;
-		}
-	}
-	return OBJECTION_OTHER;
-}

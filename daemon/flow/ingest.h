@@ -36,14 +36,3 @@ bool ingest_calls(struct ingest *ingest, bool each, struct store_call calls[INGE
 /* value of the transaction that committed: exactly count words, for the usable facts that were
  * added. False: it is not that; *ret_outcomes is undefined. */
 bool ingest_outcomes(struct text value, size_t count, enum outcome *ret_outcomes);
-
-enum objection {
-	OBJECTION_DATA,     /* to a fact */
-	OBJECTION_OPERATOR, /* to what somebody did with the database: no fact is to blame */
-	OBJECTION_PASSING,  /* to the moment */
-	OBJECTION_SIZE,     /* to the batch, perhaps */
-	OBJECTION_OTHER,    /* to some fact, perhaps: a trigger of the merchant's raises */
-};
-
-/* What a transaction that was refused was refused for. */
-enum objection ingest_objection(const char *sqlstate);

@@ -13,7 +13,7 @@
 #include "base/metrics.h"
 #include "base/stamp.h"
 #include "flow/call_record.h"
-#include "flow/ingest.h"
+#include "flow/refusal.h"
 
 enum {
 	RECONCILE_WAIT_MIN_MS = 10,
@@ -179,16 +179,12 @@ static void next_due(void *owner)
 	}
 }
 
-/* Objections to data, and a trigger's own words, may quote an order. */
 static struct text redacted(const struct store_result *result)
 {
-	enum objection objection = ingest_objection(result->sqlstate);
+	bool quotes =
+		result->end == STORE_REFUSED && refusal_quotes_data(refusal_of(result->sqlstate));
 
-	if (result->end == STORE_REFUSED &&
-		(objection == OBJECTION_DATA || objection == OBJECTION_OTHER)) {
-		return TEXT("its log says why");
-	}
-	return result->message;
+	return quotes ? TEXT("its log says why") : result->message;
 }
 
 static void step_refused(struct reconcile *reconcile, const struct store_result *result)
@@ -423,7 +419,7 @@ static void call_record(struct reconcile *reconcile)
 /* What the database cannot take in is an answer that cannot be used. */
 static void record_refused(struct reconcile *reconcile, const struct store_result *result)
 {
-	bool hopeless = ingest_objection(result->sqlstate) == OBJECTION_DATA ||
+	bool hopeless = refusal_of(result->sqlstate) == REFUSAL_DATA ||
 			reconcile->refusals + 1 >= RECONCILE_RECORD_TRIES;
 
 	if (hopeless && reconcile->end == TORQUE_GOOD) {

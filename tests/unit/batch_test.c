@@ -386,7 +386,7 @@ static void check_busy(void)
 	turn();
 	end_run(0, STORE_COMMITTED, "", "{applied,busy,applied}");
 	CHECK(ended == 2 && facts[1].ends == 0 && !stores[0].running,
-		"a busy fact holds up no other, and rests");
+		"a busy fact holds up no other, and is deferred");
 	CHECK(wait_for(is_running) && stores[0].facts == 1, "then it is offered again");
 	commit(0, "applied");
 	CHECK(all_are(BATCH_COMMITTED, OUTCOME_APPLIED), "until it is taken");
@@ -432,7 +432,7 @@ static void check_deadline(void)
 	batch_free(batch);
 }
 
-/* What flies when its time is up is not given up: its transaction knows how it ends. */
+/* What is in flight when its time is up is not given up: its transaction knows how it ends. */
 static void check_late_commit(void)
 {
 	static struct loop_timer *after;
@@ -446,7 +446,7 @@ static void check_late_commit(void)
 	loop_timer_start(after, LATE_MS + 20);
 	loop_run(loop);
 	loop_timer_free(after);
-	CHECK(ended == 0, "its deadline passes while it flies");
+	CHECK(ended == 0, "its deadline passes while it is in flight");
 	commit(0, "applied");
 	CHECK(all_are(BATCH_COMMITTED, OUTCOME_APPLIED), "and it is committed all the same");
 	batch_free(batch);
@@ -596,7 +596,7 @@ static void check_late_loop(void)
 	batch_free(batch);
 }
 
-static void check_rests(void)
+static void check_deferred(void)
 {
 	open_batch(1, LONG_MS);
 	connect_store(0);
@@ -610,7 +610,8 @@ static void check_rests(void)
 	while (clock_mono_ms() - begin_ms < 15) {
 	}
 	commit(0, "busy");
-	CHECK(wait_for(is_running) && stores[0].facts == 1, "each fact rests for its own time");
+	CHECK(wait_for(is_running) && stores[0].facts == 1,
+		"each fact is deferred for its own time");
 	commit(0, "applied");
 	CHECK(wait_for(is_running) && stores[0].facts == 1, "and is offered again");
 	commit(0, "applied");
@@ -618,7 +619,7 @@ static void check_rests(void)
 	batch_free(batch);
 }
 
-static void check_troubles(void)
+static void check_problem(void)
 {
 	open_batch(2, LONG_MS);
 	CHECK(!batch_connected(batch) && strcmp(batch_problem(batch), "nobody there") == 0,
@@ -626,7 +627,7 @@ static void check_troubles(void)
 	batch_free(batch);
 }
 
-static void check_shards(void)
+static void check_connections(void)
 {
 	open_batch(2, LONG_MS);
 	CHECK(strcmp(stores[1].name, "orderd receive 2/2") == 0 && stores[1].setup[0] == '\0',
@@ -678,7 +679,7 @@ static void check_limits(void)
 	CHECK(stores[0].facts == 1 && !batch_full(batch), "they go one after the other");
 	batch_free(batch);
 	CHECK(facts[1].ends == 1 && facts[1].end == BATCH_LOST,
-		"what flies at the end is lost, as nobody will hear how it ended");
+		"what is in flight at the end is lost, as nobody will hear how it ended");
 }
 
 int main(void)
@@ -700,9 +701,9 @@ int main(void)
 	check_operator();
 	check_memory();
 	check_late_loop();
-	check_rests();
-	check_troubles();
-	check_shards();
+	check_deferred();
+	check_problem();
+	check_connections();
 	check_limits();
 	CHECK(reentered == 0, "nothing ever ends from inside batch_add()");
 	loop_free(loop);

@@ -26,29 +26,6 @@ static const struct {
 	{ "an array of arrays is no answer", "{{applied}}", 1, false, 0, 0 },
 };
 
-static const struct {
-	const char *promise;
-	const char *sqlstate;
-	enum objection expected;
-} objections[] = {
-	{ "invalid UTF-8 is the data's fault", "22021", OBJECTION_DATA },
-	{ "a broken constraint is the data's fault", "23514", OBJECTION_DATA },
-	{ "a missing function is the operator's", "42883", OBJECTION_OPERATOR },
-	{ "a missing right is the operator's", "42501", OBJECTION_OPERATOR },
-	{ "a missing schema is the operator's", "3F000", OBJECTION_OPERATOR },
-	{ "a serialization failure passes", "40001", OBJECTION_PASSING },
-	{ "a deadlock passes", "40P01", OBJECTION_PASSING },
-	{ "a lock that is not to be had passes", "55P03", OBJECTION_PASSING },
-	{ "a shutdown passes", "57P01", OBJECTION_PASSING },
-	{ "a full disk passes", "53100", OBJECTION_PASSING },
-	{ "a read-only server passes", "25006", OBJECTION_PASSING },
-	{ "a statement that takes too long may be too large", "57014", OBJECTION_SIZE },
-	{ "no memory: it may be too large", "53200", OBJECTION_SIZE },
-	{ "an exception that somebody raised may be about a fact", "P0001", OBJECTION_OTHER },
-	{ "an internal error may be about a fact", "XX000", OBJECTION_OTHER },
-	{ "no code says nothing", "", OBJECTION_OTHER },
-};
-
 static void check_answers(void)
 {
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
@@ -61,14 +38,6 @@ static void check_answers(void)
 					(got[0] == answers[i].first &&
 						got[count - 1] == answers[i].last)),
 			"%s", answers[i].promise);
-	}
-}
-
-static void check_objections(void)
-{
-	for (size_t i = 0; i < sizeof(objections) / sizeof(objections[0]); i++) {
-		CHECK(ingest_objection(objections[i].sqlstate) == objections[i].expected, "%s",
-			objections[i].promise);
 	}
 }
 
@@ -118,7 +87,6 @@ static void check_calls(void)
 int main(void)
 {
 	check_answers();
-	check_objections();
 	check_calls();
 	return check_done();
 }

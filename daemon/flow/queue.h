@@ -1,0 +1,65 @@
+/* queue.h - the facts that one connection is to commit: waiting, in flight or deferred.
+ *
+ * Lists and nothing else: when a batch is sent is the batch's business, what becomes of one that
+ * did not commit is retry.h's.
+ */
+#pragma once
+
+#include <sys/queue.h>
+
+#include "order/fact.h"
+#include "pg/call.h"
+
+enum { QUEUE_BATCH_BYTES_MAX = 4 * 1024 * 1024 }; /* bodies of one batch, but for a first one */
+
+struct queue;
+
+enum queue_place { QUEUE_WAITING, QUEUE_IN_FLIGHT, QUEUE_DEFERRED };
+
+struct queue_fact {
+	TAILQ_ENTRY(queue_fact) entry; /* of the list that place says */
+	struct queue *queue;
+	enum queue_place place;
+	struct fact fact; /* its body outlives this */
+	int64_t deadline_ms;
+	int64_t retry_ms;   /* valid while deferred: when it is offered again */
+	size_t batch_limit; /* facts of a batch that it may be part of */
+	bool retried;       /* after an operator's error */
+	bool isolated;      /* goes with its like only, each in a subtransaction of its own */
+	char reason[sizeof("database_") + STORE_SQLSTATE_MAX]; /* refused even so: fact.unusable */
+	enum outcome outcome; /* valid once its transaction has committed */
+};
+
+TAILQ_HEAD(queue_list, queue_fact);
+
+/* Embedded; queue_init(). Only queue.c and retry.c change it. */
+struct queue {
+	struct queue_list waiting;   /* the first to be sent first */
+	struct queue_list in_flight; /* in the order in which they were sent */
+	struct queue_list deferred;  /* the first to be offered again first */
+	size_t count, bytes;         /* in flight */
+	size_t limit;                /* the smallest batch_limit in flight */
+	unsigned refusals;           /* of batches in a row, none of them for its data */
+};
+
+void queue_init(struct queue *queue);
+
+/* Waits behind all others. */
+void queue_add(struct queue *queue, struct queue_fact *fact);
+/* Out of a queue; not while it is in flight. */
+void queue_remove(struct queue_fact *fact);
+
+/* Puts in flight, behind those that are, as many as fit from the front of what waits in from,
+ * which may be another connection's queue. */
+void queue_gather(struct queue *queue, struct queue *from);
+/* Nothing is in flight any more; facts, which is overwritten, holds what was. */
+void queue_land(struct queue *queue, struct queue_list *facts);
+
+/* All of facts wait again, before those that wait. */
+void queue_requeue(struct queue *queue, struct queue_list *facts);
+/* All of facts are offered again from retry_ms on, monotonic. */
+void queue_defer(struct queue *queue, struct queue_list *facts, int64_t retry_ms);
+/* Deferred facts whose time has come wait again, before what came later. */
+void queue_wake(struct queue *queue, int64_t now_ms);
+/* When that is next; 0 = nothing is deferred. */
+int64_t queue_next_retry_ms(const struct queue *queue);
