@@ -270,7 +270,7 @@ static void say_problem(const struct api_session *ask)
 {
 	if (ask->answer.end != TORQUE_GOOD) {
 		fputs("orderd: ", stderr);
-		print_put(stderr, text_of(ask->answer.problem), TORQUE_PROBLEM_MAX);
+		print_put(stderr, text_of(ask->answer.problem.text), PROBLEM_MAX);
 		fputc('\n', stderr);
 	}
 }
@@ -310,8 +310,7 @@ static int lookup_refused(struct api_session *ask)
 	if (code != EX_DATAERR) {
 		return code;
 	}
-	snprintf(ask->call_record.problem, sizeof(ask->call_record.problem),
-		"the database refused the answer");
+	problem_say(&ask->call_record.problem, "the database refused the answer");
 	return tell(ask, call_record_failed(&ask->call_record, TORQUE_MALFORMED))
 		       ? code
 		       : api_session_database_failed(ask);

@@ -323,11 +323,11 @@ static void judge_answer(
 		return;
 	case TORQUE_UNAUTHORIZED:
 		config_fault(config, CONFIG_TORQUE_API_KEY, faults, ": the API refuses the key: %s",
-			answer->problem);
+			answer->problem.text);
 		return;
 	case TORQUE_RATE_LIMITED:
 		config_warn(config, CONFIG_TORQUE_BASE_URL, faults,
-			": the API has no call left for us at present: %s", answer->problem);
+			": the API has no call left for us at present: %s", answer->problem.text);
 		return;
 	case TORQUE_NOT_FOUND:
 		said = "there are no orders to list";
@@ -345,7 +345,8 @@ static void judge_answer(
 		said = "the API does not answer as it should";
 		break;
 	}
-	config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": %s: %s", said, answer->problem);
+	config_fault(
+		config, CONFIG_TORQUE_BASE_URL, faults, ": %s: %s", said, answer->problem.text);
 }
 
 /* By no more than the answer proves: its Date is cut to the second, and was written between our

@@ -1,3 +1,4 @@
+/* The calls that end a call to the API in the database, and what they are given. */
 #include "flow/call_record.h"
 
 #include <inttypes.h>
@@ -29,7 +30,7 @@ void call_record_answer(struct call_record *call_record, const struct torque_ans
 	say_number(answer->remaining, 0, call_record->remaining);
 	say_number(answer->status, 1, call_record->status);
 	say_number(answer->retry_after_s, 1, call_record->retry_after);
-	snprintf(call_record->problem, sizeof(call_record->problem), "%s", answer->problem);
+	call_record->problem = answer->problem;
 }
 
 static struct store_param word(const char *string)
@@ -90,6 +91,6 @@ struct store_call call_record_failed(const struct call_record *call_record, enum
 			word(call_record->answered), word(torque_end_name(end)),
 			word(call_record->status), word(call_record->retry_after),
 			word(call_record->remaining), word(call_record->reset),
-			word(call_record->problem) },
+			word(call_record->problem.text) },
 	};
 }

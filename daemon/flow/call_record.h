@@ -19,13 +19,13 @@ struct call_record {
 	char reset[STAMP_TEXT_MAX];
 	char status[CALL_RECORD_NUMBER_MAX];
 	char retry_after[CALL_RECORD_NUMBER_MAX];
-	char problem[TORQUE_PROBLEM_MAX];
+	struct problem problem;
 };
 
 /* All but the call_id. */
 void call_record_answer(struct call_record *call_record, const struct torque_answer *answer);
 
-/* Parameters are borrowed from record and body; NULs end those of record. */
+/* Parameters are borrowed from call_record and body; NULs end those of call_record. */
 struct store_call call_record_ended(const struct call_record *call_record);
 struct store_call call_record_page(const struct call_record *call_record, struct text body);
 struct store_call call_record_lookup(const struct call_record *call_record, struct text body);

@@ -1,3 +1,4 @@
+/* /livez, /readyz and /metrics, and what the service manager is told. */
 #include "flow/health.h"
 
 #include <assert.h>

@@ -1,4 +1,5 @@
-/* next_due -> next_planned -> call_answered -> answer_recorded -> next_due. Read downwards. */
+/* The poller: next_due -> next_planned -> call_answered -> answer_recorded -> next_due. Read
+ * downwards. */
 #include "flow/reconcile.h"
 
 #include <assert.h>
@@ -65,8 +66,8 @@ struct reconcile {
 
 	loop_fired *drained; /* NULL: not draining */
 	void *drained_owner;
-	bool ended;                       /* drained has been called */
-	char problem[TORQUE_PROBLEM_MAX]; /* of the last call or the last step that failed; or "" */
+	bool ended;             /* drained has been called */
+	struct problem problem; /* of the last call or the last step that failed; or "" */
 };
 
 static void open_store(struct reconcile *reconcile);
@@ -95,7 +96,7 @@ void reconcile_setup(const struct reconcile_schedule *schedule, char out[RECONCI
 
 /* One round: what the last call brought is recorded, then the next one is planned. */
 
-static void rest(struct reconcile *reconcile, int64_t wait_ms)
+static void plan_after(struct reconcile *reconcile, int64_t wait_ms)
 {
 	int64_t bounded_ms = wait_ms < RECONCILE_WAIT_MIN_MS ? RECONCILE_WAIT_MIN_MS : wait_ms;
 
@@ -113,7 +114,7 @@ static void forget_answer(struct reconcile *reconcile)
 	reconcile->unrecorded = false;
 }
 
-static void call_record(struct reconcile *reconcile);
+static void record_call(struct reconcile *reconcile);
 
 /* Other settings are those of another session. */
 static void take_change(struct reconcile *reconcile)
@@ -169,7 +170,7 @@ static void next_due(void *owner)
 		return;
 	}
 	if (reconcile->unrecorded && store_ready(reconcile->store)) {
-		call_record(reconcile);
+		record_call(reconcile);
 	} else if (reconcile->drained) {
 		reconcile->ended = true;
 		reconcile->drained(reconcile->drained_owner);
@@ -194,11 +195,10 @@ static void step_refused(struct reconcile *reconcile, const struct store_result 
 	struct text message = redacted(result);
 
 	reconcile->refusals++;
-	snprintf(reconcile->problem, sizeof(reconcile->problem), "the database: %.*s",
-		(int)message.len, message.ptr);
+	problem_say(&reconcile->problem, "the database: %.*s", (int)message.len, message.ptr);
 	log_event(LOG_ERROR, "reconcile_refused",
 		LOG_FIELDS(LOG_STRING("sqlstate", result->sqlstate), LOG_TEXT("error", message)));
-	rest(reconcile, wait_ms < RECONCILE_AGAIN_MAX_MS ? wait_ms : RECONCILE_AGAIN_MAX_MS);
+	plan_after(reconcile, wait_ms < RECONCILE_AGAIN_MAX_MS ? wait_ms : RECONCILE_AGAIN_MAX_MS);
 }
 
 /* What the database refused before is no problem any more. */
@@ -206,7 +206,7 @@ static void step_taken(struct reconcile *reconcile)
 {
 	if (reconcile->refusals > 0) {
 		reconcile->refusals = 0;
-		reconcile->problem[0] = '\0';
+		reconcile->problem.text[0] = '\0';
 	}
 }
 
@@ -268,13 +268,13 @@ static void call_impossible(struct reconcile *reconcile)
 {
 	static const struct torque_answer none = {
 		.remaining = -1,
-		.problem = "no request can be made of this plan",
+		.problem = { "no request can be made of this plan" },
 	};
 
 	reconcile->end = TORQUE_REFUSED;
 	call_record_answer(&reconcile->call_record, &none);
 	reconcile->unrecorded = true;
-	rest(reconcile, 0);
+	plan_after(reconcile, 0);
 }
 
 static void make_call(struct reconcile *reconcile, const struct store_result *plan)
@@ -308,7 +308,7 @@ static void note_stopped(struct reconcile *reconcile, bool stopped)
 	metrics_set(METRIC_RECONCILE_STOPPED, stopped);
 	if (stopped) {
 		log_event(LOG_ERROR, "reconcile_stopped",
-			LOG_FIELDS(LOG_STRING("error", reconcile->problem)));
+			LOG_FIELDS(LOG_STRING("error", reconcile->problem.text)));
 	} else {
 		log_event(LOG_INFO, "reconcile_resumed", NULL);
 	}
@@ -327,15 +327,14 @@ static void next_planned(void *tag, const struct store_result *result)
 	note_standby(reconcile, column_is(result, PLAN_ACTION, "standby"));
 	if (column_is(result, PLAN_ACTION, "stopped")) {
 		if (!reconcile->stopped) { /* it was so before this process began */
-			copy_text(TEXT("the API refuses the key"), reconcile->problem,
-				sizeof(reconcile->problem));
+			problem_say(&reconcile->problem, "the API refuses the key");
 		}
 		note_stopped(reconcile, true);
 	}
 	if (column(result, PLAN_CALL_ID).len > 0 && !reconcile->drained) {
 		make_call(reconcile, result);
 	} else {
-		rest(reconcile, number(column(result, PLAN_WAIT_MS), RECONCILE_AGAIN_MS));
+		plan_after(reconcile, number(column(result, PLAN_WAIT_MS), RECONCILE_AGAIN_MS));
 	}
 }
 
@@ -354,7 +353,7 @@ static void log_call(const struct reconcile *reconcile, const struct torque_answ
 			LOG_FIELDS(LOG_STRING("end", torque_end_name(answer->end)),
 				LOG_STRING("priority", reconcile->priority),
 				LOG_INT("status", answer->status), LOG_INT("ms", took_ms),
-				LOG_STRING("error", answer->problem)));
+				LOG_STRING("error", answer->problem.text)));
 	}
 }
 
@@ -371,8 +370,7 @@ static void keep_answer(struct reconcile *reconcile, const struct torque_answer 
 	reconcile->body_len = answer->body.len;
 	if (!reconcile->body) {
 		reconcile->end = TORQUE_MALFORMED;
-		copy_text(TEXT("no memory for the answer"), reconcile->call_record.problem,
-			sizeof(reconcile->call_record.problem));
+		problem_say(&reconcile->call_record.problem, "no memory for the answer");
 		return;
 	}
 	memcpy(reconcile->body, answer->body.ptr, answer->body.len);
@@ -384,12 +382,11 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 
 	log_call(reconcile, answer);
 	keep_answer(reconcile, answer);
-	copy_text(text_of(reconcile->call_record.problem), reconcile->problem,
-		sizeof(reconcile->problem));
+	reconcile->problem = reconcile->call_record.problem;
 	if (answer->status > 0) {
 		note_stopped(reconcile, answer->end == TORQUE_UNAUTHORIZED);
 	}
-	call_record(reconcile);
+	record_call(reconcile);
 }
 
 /* The record: the answer and the end of its place in the budget, in one transaction. */
@@ -406,28 +403,28 @@ static struct store_call record_of(const struct reconcile *reconcile)
 }
 
 /* Without a connection it waits for the next one. */
-static void call_record(struct reconcile *reconcile)
+static void record_call(struct reconcile *reconcile)
 {
 	const struct store_call call = record_of(reconcile);
 
 	reconcile->busy = store_run(reconcile->store, &call, 1, answer_recorded, reconcile);
 	if (!reconcile->busy) {
-		rest(reconcile, RECONCILE_AGAIN_MS);
+		plan_after(reconcile, RECONCILE_AGAIN_MS);
 	}
 }
 
 /* What the database cannot take in is an answer that cannot be used. */
 static void record_refused(struct reconcile *reconcile, const struct store_result *result)
 {
-	bool hopeless = refusal_of(result->sqlstate) == REFUSAL_DATA ||
+	bool given_up = refusal_of(result->sqlstate) == REFUSAL_DATA ||
 			reconcile->refusals + 1 >= RECONCILE_RECORD_TRIES;
 
-	if (hopeless && reconcile->end == TORQUE_GOOD) {
+	if (given_up && reconcile->end == TORQUE_GOOD) {
 		reconcile->end = TORQUE_MALFORMED;
-		snprintf(reconcile->call_record.problem, sizeof(reconcile->call_record.problem),
-			"the database refused the answer (%s)", result->sqlstate);
+		problem_say(&reconcile->call_record.problem, "the database refused the answer (%s)",
+			result->sqlstate);
 		reconcile->refusals = 0;
-	} else if (hopeless) {
+	} else if (given_up) {
 		forget_answer(reconcile);
 	}
 	step_refused(reconcile, result);
@@ -453,14 +450,14 @@ static void answer_recorded(void *tag, const struct store_result *result)
 		step_taken(reconcile);
 		forget_answer(reconcile);
 		log_verdict(result->value);
-		rest(reconcile, 0);
+		plan_after(reconcile, 0);
 		return;
 	case STORE_REFUSED:
 		record_refused(reconcile, result);
 		return;
 	case STORE_UNSURE:
 		/* A call that has been ended once is not ended again. */
-		rest(reconcile, RECONCILE_AGAIN_MS);
+		plan_after(reconcile, RECONCILE_AGAIN_MS);
 		return;
 	}
 }
@@ -550,6 +547,6 @@ bool reconcile_standby(const struct reconcile *reconcile)
 
 const char *reconcile_problem(const struct reconcile *reconcile)
 {
-	return reconcile_connected(reconcile) ? reconcile->problem
+	return reconcile_connected(reconcile) ? reconcile->problem.text
 					      : store_problem(reconcile->store);
 }

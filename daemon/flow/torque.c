@@ -1,4 +1,4 @@
-/* call -> target -> ask -> judge -> done. */
+/* One call to the API: call -> target -> ask -> judge -> done. */
 #include "flow/torque.h"
 
 #include <stdio.h>
@@ -173,7 +173,7 @@ static enum torque_end judge(const struct torque *torque, const struct client_an
 }
 
 /* What the API says stays on one line. */
-static void take_controls_out(char *sentence)
+static void replace_controls(char *sentence)
 {
 	for (char *c = sentence; *c; c++) {
 		if ((unsigned char)*c < ' ' || *c == '\x7F') {
@@ -192,18 +192,17 @@ static void say_problem(const struct client_answer *client, struct torque_answer
 		return;
 	}
 	if (client->end != CLIENT_ANSWERED) {
-		snprintf(answer->problem, sizeof(answer->problem), "%s", client->problem);
+		problem_say(&answer->problem, "%s", client->problem);
 	} else if (answer->has_error) {
-		snprintf(answer->problem, sizeof(answer->problem), "%s%s%s%s%s (HTTP %u%s%s%s%s)",
-			error->error, error->field[0] ? ": " : "", error->field,
-			error->message[0] ? ": " : "", error->message, client->status,
-			error->code[0] ? ", " : "", error->code,
+		problem_say(&answer->problem, "%s%s%s%s%s (HTTP %u%s%s%s%s)", error->error,
+			error->field[0] ? ": " : "", error->field, error->message[0] ? ": " : "",
+			error->message, client->status, error->code[0] ? ", " : "", error->code,
 			error->request_id[0] ? ", request " : "", error->request_id);
 	} else {
-		snprintf(answer->problem, sizeof(answer->problem),
+		problem_say(&answer->problem,
 			"HTTP %u with a body that is not what the API documents", client->status);
 	}
-	take_controls_out(answer->problem);
+	replace_controls(answer->problem.text);
 }
 
 /* A part of an error that repeats the key, even one cut short at its end, or an address of e-mail
@@ -232,7 +231,7 @@ static void redact(const struct torque *torque, char *part)
 	}
 }
 
-static void hide_secrets(const struct torque *torque, struct api_answer_error *error)
+static void redact_error(const struct torque *torque, struct api_answer_error *error)
 {
 	redact(torque, error->error);
 	redact(torque, error->code);
@@ -243,9 +242,9 @@ static void hide_secrets(const struct torque *torque, struct api_answer_error *e
 
 static void answer_arrived(void *tag, const struct client_answer *arrived)
 {
-	CLEANUP(cleanup_free) char *mended = api_answer_replace_escapes(arrived->body);
-	struct client_answer with_mended = *arrived;
-	const struct client_answer *client = &with_mended;
+	CLEANUP(cleanup_free) char *replaced = api_answer_replace_escapes(arrived->body);
+	struct client_answer readable = *arrived;
+	const struct client_answer *client = &readable;
 	struct torque *torque = tag;
 	struct torque_answer answer = {
 		.status = client->end == CLIENT_ANSWERED ? client->status : 0,
@@ -254,8 +253,8 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 		.remaining = -1,
 	};
 
-	if (mended) {
-		with_mended.body.ptr = mended;
+	if (replaced) {
+		readable.body.ptr = replaced;
 	}
 	answer.body = client->body;
 	if (client->end == CLIENT_ANSWERED) {
@@ -265,7 +264,7 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	answer.has_error = client->end == CLIENT_ANSWERED && answer.end != TORQUE_GOOD &&
 			   api_answer_read_error(client->body, &answer.error);
 	if (answer.has_error) {
-		hide_secrets(torque, &answer.error);
+		redact_error(torque, &answer.error);
 	}
 	say_problem(client, &answer);
 	metrics_add((enum metric)(METRIC_API_GOOD + (int)answer.end), 1);

@@ -6,12 +6,11 @@
  */
 #pragma once
 
+#include "base/problem.h"
 #include "base/text.h"
 #include "io/loop.h"
 #include "order/api_answer.h"
 #include "order/api_target.h"
-
-enum { TORQUE_PROBLEM_MAX = 1200 };
 
 struct torque; /* heap */
 
@@ -56,7 +55,7 @@ struct torque_answer {
 	int64_t retry_after_s;         /* 0 = absent */
 	struct api_answer_error error; /* valid with has_error */
 	bool has_error;
-	char problem[TORQUE_PROBLEM_MAX]; /* one sentence, "" with TORQUE_GOOD */
+	struct problem problem; /* "" with TORQUE_GOOD */
 };
 
 /* Exactly once for each torque_ask() that returned true, from the loop, never from inside it. */
