@@ -84,9 +84,10 @@ void reconcile_setup(const struct reconcile_schedule *schedule, char out[RECONCI
 		" set_config('orderd.lookback', '%" PRId64 "', false),"
 		" set_config('orderd.open_every', '%" PRId64 "', false),"
 		" set_config('orderd.history', '%" PRId64 "', false),"
+		" set_config('orderd.call_ms', '%d', false),"
 		" set_config('orderd.notify', '%s', false)",
 		schedule->requests_per_minute, schedule->floor, schedule->sweep_every_s,
-		schedule->lookback_s, schedule->open_every_s, schedule->history_s,
+		schedule->lookback_s, schedule->open_every_s, schedule->history_s, TORQUE_CALL_MS,
 		schedule->notify ? "on" : "off");
 
 	if (len >= RECONCILE_SETUP_MAX) {

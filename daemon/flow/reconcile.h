@@ -12,7 +12,7 @@
 #include "flow/torque.h"
 #include "pg/store.h"
 
-enum { RECONCILE_SETUP_MAX = 512 };
+enum { RECONCILE_SETUP_MAX = 640 };
 
 struct reconcile; /* heap */
 

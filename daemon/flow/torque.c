@@ -10,8 +10,6 @@
 #include "base/metrics.h"
 #include "http/client.h"
 
-enum { TORQUE_RETRY_DEFAULT_S = 60 };
-
 _Static_assert(METRIC_API_MALFORMED - METRIC_API_GOOD == (int)TORQUE_MALFORMED,
 	"the metrics of calls stand in the order of enum torque_end");
 
@@ -67,6 +65,7 @@ bool torque_ask(struct torque *torque, const struct torque_call *call, torque_do
 			{ "Accept", "application/json" },
 			{ posts ? "Content-Type" : NULL, "application/json" } },
 		.body = posts ? call->body : TEXT(""),
+		.deadline_ms = TORQUE_CALL_MS,
 	};
 	if (!client_send(torque->client, &request, answer_arrived, torque)) {
 		return false;
@@ -105,15 +104,13 @@ static void read_limits(const struct client_answer *client, struct torque_answer
 
 static void read_fields(const struct client_answer *client, struct torque_answer *answer)
 {
-	struct text retry_after = client_answer_field(client, "Retry-After");
-
 	if (!api_answer_http_date(client_answer_field(client, "Date"), &answer->date_us)) {
 		answer->date_us = 0;
 	}
 	read_limits(client, answer);
-	if (client->status == 429 || retry_after.len > 0) {
-		answer->retry_after_s = api_answer_retry_after_s(
-			retry_after, clock_of(answer), TORQUE_RETRY_DEFAULT_S);
+	if (!api_answer_retry_after_s(client_answer_field(client, "Retry-After"), clock_of(answer),
+		    &answer->retry_after_s)) {
+		answer->retry_after_s = 0;
 	}
 }
 

@@ -12,6 +12,9 @@
 #include "order/api_answer.h"
 #include "order/api_target.h"
 
+/* Of one call, from its start to its end: the budget counts on it (torque_internal.free_again). */
+enum { TORQUE_CALL_MS = 30000 };
+
 struct torque; /* heap */
 
 struct torque_options {
@@ -52,7 +55,7 @@ struct torque_answer {
 	int64_t date_us;               /* the server's Date; 0 = absent */
 	int64_t remaining;             /* X-RateLimit-Remaining; -1 = absent */
 	int64_t reset_us;              /* X-RateLimit-Reset; 0 = absent */
-	int64_t retry_after_s;         /* 0 = absent */
+	int64_t retry_after_s;         /* 0 = absent or unreadable */
 	struct api_answer_error error; /* valid with has_error */
 	bool has_error;
 	struct problem problem; /* "" with TORQUE_GOOD */

@@ -202,23 +202,26 @@ static bool all_digits(struct text value)
 	return value.len > 0;
 }
 
-int64_t api_answer_retry_after_s(struct text value, int64_t now_us, int64_t fallback_s)
+bool api_answer_retry_after_s(struct text value, int64_t now_us, int64_t *ret_seconds)
 {
-	uint64_t seconds = API_ANSWER_RETRY_MAX_S;
+	uint64_t seconds = 0;
 	int64_t date_us = 0;
 
 	if (all_digits(value)) {
 		if (!text_to_u64(value, &seconds) || seconds > API_ANSWER_RETRY_MAX_S) {
-			return API_ANSWER_RETRY_MAX_S;
+			seconds = API_ANSWER_RETRY_MAX_S;
 		}
-		return clamp((int64_t)seconds, API_ANSWER_RETRY_MIN_S, API_ANSWER_RETRY_MAX_S);
+		*ret_seconds =
+			clamp((int64_t)seconds, API_ANSWER_RETRY_MIN_S, API_ANSWER_RETRY_MAX_S);
+		return true;
 	}
 	if (api_answer_http_date(value, &date_us)) {
 		/* Rounded up: a second too late is obeyed, a second too early is not. */
-		return clamp((date_us - now_us + second_us - 1) / second_us, API_ANSWER_RETRY_MIN_S,
-			API_ANSWER_RETRY_MAX_S);
+		*ret_seconds = clamp((date_us - now_us + second_us - 1) / second_us,
+			API_ANSWER_RETRY_MIN_S, API_ANSWER_RETRY_MAX_S);
+		return true;
 	}
-	return clamp(fallback_s, API_ANSWER_RETRY_MIN_S, API_ANSWER_RETRY_MAX_S);
+	return false;
 }
 
 bool api_answer_reset_after_us(struct text value, int64_t now_us, int64_t *ret_after_us)

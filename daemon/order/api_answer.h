@@ -44,9 +44,9 @@ struct api_answer_error {
 
 bool api_answer_read_error(struct text body, struct api_answer_error *ret_error);
 
-/* RFC 9110 10.2.3: seconds or any of the three HTTP dates; clamped to 1..300 s. Unreadable or
- * absent: fallback_s, clamped too. now_us is the time by the clock that the date is of. */
-int64_t api_answer_retry_after_s(struct text value, int64_t now_us, int64_t fallback_s);
+/* RFC 9110 10.2.3: seconds or any of the three HTTP dates; clamped to 1..300 s. now_us is the time
+ * by the clock that the date is of. False: absent or unreadable. */
+bool api_answer_retry_after_s(struct text value, int64_t now_us, int64_t *ret_seconds);
 
 /* X-RateLimit-Reset as epoch seconds, epoch milliseconds or a number of seconds from now: told
  * apart by size. Microseconds from now, clamped to 0..300 s. False: absent or unreadable. */

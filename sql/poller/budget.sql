@@ -23,6 +23,7 @@ as $$
             when 'open_every' then 300
             when 'history' then 7776000
             when 'page_size' then 100
+            when 'call_ms' then 30000
         end
     )
 $$;
@@ -104,13 +105,17 @@ as $$
     ))
 $$;
 
--- A call without an end is counted as if it ended with the longest time a call may take.
+-- A call without an end is counted as if it ended with the longest time a call may take, which the
+-- daemon knows.
 create function torque_internal.free_again(claimed_at timestamptz, answered_at timestamptz)
 returns timestamptz
 language sql
 stable
 as $$
-    select coalesce(answered_at, claimed_at + interval '30 seconds') + interval '60 seconds'
+    select coalesce(
+        answered_at,
+        claimed_at + torque_internal.setting('call_ms') * interval '1 millisecond'
+    ) + interval '60 seconds'
 $$;
 
 -- The audit and backfills leave half of the budget to the rest.
@@ -207,7 +212,8 @@ comment on function torque.claim_call(text, text, text, timestamptz) is
     ' wait_ms says when to ask again. Tell torque.call_ended() when it is over; of an order_id''s'
     ' lookup torque.reconcile_lookup() or torque.reconcile_failed().';
 
--- What an answer's head says about the API's patience with us.
+-- What an answer's head says about the API's patience with us. No time in it is longer than the
+-- daemon lets the API ask for (daemon/order/api_answer.h); what a 429 leaves open is decided here.
 create function torque_internal.end_call(
     of_call bigint,
     at timestamptz,
@@ -221,8 +227,7 @@ language plpgsql
 as $$
 declare
     p torque_internal.poller;
-    retry_at constant timestamptz :=
-        at + least(greatest(coalesce(retry_after_s, 60), 1), 300) * interval '1 second';
+    retry_at constant timestamptz := at + coalesce(retry_after_s, 60) * interval '1 second';
 begin
     p := torque_internal.lock_poller();
     update torque_internal.api_call as c
@@ -263,7 +268,7 @@ begin
     end if;
     p.floor_until := case
         when remaining < torque_internal.setting('floor') then
-            least(coalesce(reset_at, at + interval '60 seconds'), at + interval '300 seconds')
+            coalesce(reset_at, at + interval '60 seconds')
         when remaining is null then
             p.floor_until
     end;

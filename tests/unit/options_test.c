@@ -61,6 +61,7 @@ static void check_defaults(void)
 		{ "requests_per_minute", is.requests_per_minute }, { "floor", is.floor },
 		{ "sweep_every", is.sweep_every_s }, { "lookback", is.lookback_s },
 		{ "open_every", is.open_every_s }, { "history", is.history_s },
+		{ "call_ms", TORQUE_CALL_MS },
 		{ "page_size", API_TARGET_PAGE_MAX }, /* nobody sets it but tests */
 	};
 	char setup[RECONCILE_SETUP_MAX], line[SETTINGS_MAX];

@@ -1,0 +1,231 @@
+/* What becomes of a call, over a client that a test answers for. */
+#include "flow/torque.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "check.h"
+#include "http/client.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define KEY          "a-key-of-some-length"
+
+enum { FIELDS_MAX = 6 };
+
+/* The last request, and whoever waits for its answer. */
+static struct {
+	struct client_request request;
+	char target[API_TARGET_MAX];
+	char authorization[64];
+	client_done *done;
+	void *tag;
+} sent;
+
+/* Of the next answer. */
+static struct client_field fields[FIELDS_MAX];
+
+struct client *__wrap_client_new(
+	struct loop *loop, const char *base_url, const char *ca_file, char *problem);
+void __wrap_client_free(struct client *client);
+bool __wrap_client_send(
+	struct client *client, const struct client_request *request, client_done *done, void *tag);
+struct text __wrap_client_answer_field(const struct client_answer *answer, const char *name);
+
+struct client *__wrap_client_new(
+	struct loop *loop, const char *base_url, const char *ca_file, char *problem)
+{
+	static char client;
+
+	(void)loop;
+	(void)base_url;
+	(void)ca_file;
+	(void)problem;
+	return (struct client *)&client;
+}
+
+void __wrap_client_free(struct client *client)
+{
+	(void)client;
+}
+
+bool __wrap_client_send(
+	struct client *client, const struct client_request *request, client_done *done, void *tag)
+{
+	(void)client;
+	sent.request = *request;
+	snprintf(sent.target, sizeof(sent.target), "%s", request->target);
+	snprintf(sent.authorization, sizeof(sent.authorization), "%s", request->fields[0].value);
+	sent.done = done;
+	sent.tag = tag;
+	return true;
+}
+
+struct text __wrap_client_answer_field(const struct client_answer *answer, const char *name)
+{
+	(void)answer;
+	for (size_t i = 0; i < FIELDS_MAX && fields[i].name; i++) {
+		if (strcmp(fields[i].name, name) == 0) {
+			return text_of(fields[i].value);
+		}
+	}
+	return TEXT("");
+}
+
+static struct torque *torque;
+static struct torque_answer got;
+
+static void answered(void *tag, const struct torque_answer *answer)
+{
+	(void)tag;
+	got = *answer;
+}
+
+static const struct torque_call show = { .kind = TORQUE_SHOW, .order_id = TEXT_INIT("order_1") };
+
+/* Makes a call and answers it. */
+static void call(const struct client_answer *answer)
+{
+	memset(&got, 0, sizeof(got));
+	CHECK(torque_ask(torque, &show, answered, NULL), "the call is made");
+	sent.done(sent.tag, answer);
+}
+
+static void call_status(unsigned status, const char *body)
+{
+	const struct client_answer answer = {
+		.end = CLIENT_ANSWERED, .status = status, .body = text_of(body), .problem = ""
+	};
+
+	call(&answer);
+}
+
+static void check_request(void)
+{
+	call_status(200, "");
+	CHECK(strcmp(sent.request.method, "GET") == 0 && strstr(sent.target, "order_1"),
+		"an order is asked for by its id");
+	CHECK(strcmp(sent.authorization, "Bearer " KEY) == 0, "with the key");
+	CHECK(sent.request.deadline_ms == TORQUE_CALL_MS,
+		"a call takes no longer than the budget thinks");
+}
+
+static void check_ends(void)
+{
+	static const struct {
+		unsigned status;
+		enum torque_end end;
+	} statuses[] = {
+		{ 429, TORQUE_RATE_LIMITED },
+		{ 401, TORQUE_UNAUTHORIZED },
+		{ 403, TORQUE_UNAUTHORIZED },
+		{ 404, TORQUE_NOT_FOUND },
+		{ 400, TORQUE_REFUSED },
+		{ 422, TORQUE_REFUSED },
+		{ 500, TORQUE_SERVER_ERROR },
+		{ 503, TORQUE_SERVER_ERROR },
+		{ 302, TORQUE_MALFORMED },
+		{ 204, TORQUE_MALFORMED },
+	};
+	static const struct {
+		enum client_end how;
+		enum torque_end end;
+	} ends[] = {
+		{ CLIENT_UNREACHABLE, TORQUE_UNREACHABLE },
+		{ CLIENT_UNTRUSTED, TORQUE_UNTRUSTED },
+		{ CLIENT_BROKEN, TORQUE_MALFORMED },
+		{ CLIENT_LATE, TORQUE_LATE },
+	};
+
+	for (size_t i = 0; i < COUNT(statuses); i++) {
+		call_status(statuses[i].status, "");
+		CHECK(got.end == statuses[i].end && got.status == statuses[i].status &&
+				got.problem.text[0],
+			"%u is %s", statuses[i].status, torque_end_name(statuses[i].end));
+	}
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		const struct client_answer answer = { .end = ends[i].how, .problem = "no way" };
+
+		call(&answer);
+		CHECK(got.end == ends[i].end && got.status == 0 &&
+				strcmp(got.problem.text, "no way") == 0,
+			"an answer that never came is %s", torque_end_name(ends[i].end));
+	}
+}
+
+static void check_good(void)
+{
+	static const char order[] = "{\"success\":true,\"order\":{\"id\":\"order_1\"}}";
+	static const char other[] = "{\"success\":true,\"order\":{\"id\":\"order_2\"}}";
+
+	fields[0] = (struct client_field){ "Content-Type", "application/json" };
+	call_status(200, order);
+	CHECK(got.end == TORQUE_GOOD && got.problem.text[0] == '\0', "the order asked for is good");
+	call_status(200, other);
+	CHECK(got.end == TORQUE_MALFORMED, "another order is not");
+	call_status(404, order);
+	CHECK(got.end == TORQUE_NOT_FOUND, "nor is any with another status");
+	fields[0].value = "text/html";
+	call_status(200, order);
+	CHECK(got.end == TORQUE_MALFORMED, "nor what is no JSON");
+	fields[0].name = NULL;
+}
+
+static void check_patience(void)
+{
+	static const struct {
+		const char *promise;
+		unsigned status;
+		const char *retry_after;
+		int64_t seconds;
+	} cases[] = {
+		{ "a 429's Retry-After is told", 429, "17", 17 },
+		{ "so is a 503's", 503, "17", 17 },
+		{ "so is a 500's", 500, "17", 17 },
+		{ "it is five minutes at the most", 429, "4000", 300 },
+		{ "one that cannot be read is none", 429, "soon", 0 },
+		{ "on a 503, too", 503, "soon", 0 },
+		{ "a 429 without one says nothing of when", 429, "", 0 },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		fields[0] = (struct client_field){ "Retry-After", cases[i].retry_after };
+		call_status(cases[i].status, "");
+		CHECK(got.retry_after_s == cases[i].seconds, "%s", cases[i].promise);
+	}
+	fields[0] = (struct client_field){ "X-RateLimit-Remaining", "19" };
+	fields[1] = (struct client_field){ "X-RateLimit-Reset", "30" };
+	call_status(200, "");
+	CHECK(got.remaining == 19 && got.reset_us == got.answered_us + INT64_C(30000000),
+		"what is left of the API's patience is told, and until when");
+	memset(fields, 0, sizeof(fields));
+	call_status(200, "");
+	CHECK(got.remaining == -1 && got.reset_us == 0, "or that nothing is said of it");
+}
+
+static void check_problem(void)
+{
+	call_status(
+		400, "{\"error\":\"the key " KEY " of a@example.com \\u001b[2J\",\"code\":\"X\"}");
+	CHECK(got.has_error && !strstr(got.problem.text, KEY) &&
+			!strstr(got.problem.text, "a@example") && !strchr(got.problem.text, 0x1b),
+		"no problem repeats the key, an address or what a terminal acts on (%s)",
+		got.problem.text);
+	CHECK(strstr(got.problem.text, "(HTTP 400, X)") != NULL, "it has the status and the code");
+}
+
+int main(void)
+{
+	const struct torque_options options = {
+		.base_url = "https://api.example/v1", .ca_file = "", .api_key = TEXT(KEY)
+	};
+	char problem[256];
+
+	torque = torque_new(NULL, &options, problem, sizeof(problem));
+	check_request();
+	check_ends();
+	check_good();
+	check_patience();
+	check_problem();
+	torque_free(torque);
+	return check_done();
+}
