@@ -398,6 +398,84 @@ class Rules(unittest.TestCase):
             self.session.query("commit")
             self.assertEqual(other.receive(), [[None, "t"]])
 
+    # the API's patience, call by call: seconds are since START
+    def claim(self, seconds, priority="verify"):
+        """(call_id or None, the seconds to wait)"""
+        call, wait_ms = self.session.query(
+            "select call_id, wait_ms from torque.claim_call(%s, 'test', null, %s)" % (
+                literal(priority), literal(stamp(START + seconds))))[0]
+        return call, int(wait_ms) / 1000
+
+    def end(self, call, seconds, status, remaining=None, reset=None, retry_after=None):
+        self.session.query("select torque.call_ended(%s, %s, %s, %s, %s, %s)" % (
+            call, literal(stamp(START + seconds)), *("null" if value is None else value for value in
+            (status, remaining, reset and literal(stamp(START + reset)), retry_after))))
+
+    def fresh(self, **settings):
+        """A database in which no call was made."""
+        self.session.close()
+        self.session = self.cluster.migrated().session(seconds=30)
+        self.poller(**settings)
+
+    def test_retry_after_is_waited_for_whoever_calls_and_whatever_the_status(self):
+        for status, said, wait_s in ((429, 250, 250), (503, 250, 250), (500, 250, 250),
+                                     (429, None, 60)):
+            for priority in ("verify", "operator"):
+                with self.subTest((status, said, priority)):
+                    self.fresh(**UNHURRIED)
+                    self.end(self.claim(0)[0], 1, status, retry_after=said)
+                    self.assertEqual(self.claim(1, priority), (None, wait_s))
+                    self.assertEqual(self.claim(wait_s + 0.999, priority), (None, 0.001))
+                    self.assertIsNotNone(self.claim(wait_s + 1, priority)[0])
+
+    def test_a_shorter_retry_after_does_not_cut_a_longer_one_short(self):
+        for status in (429, 503):
+            with self.subTest(status):
+                self.fresh(**UNHURRIED)
+                calls = [self.claim(0)[0] for _ in range(2)]
+                self.end(calls[0], 1, 429, retry_after=200)
+                self.end(calls[1], 2, status, retry_after=3)
+                self.assertEqual(self.claim(10), (None, 191))
+                self.assertIsNotNone(self.claim(201)[0])
+
+    def test_the_floor_is_left_to_others_until_the_limit_is_reset(self):
+        for said, until in ((100, 100), (None, 61)):
+            with self.subTest(said):
+                self.fresh(floor=20, **UNHURRIED)
+                self.end(self.claim(0)[0], 1, 200, remaining=20)
+                self.end(self.claim(1)[0], 1, 200, remaining=19, reset=said)
+                self.assertEqual(self.claim(1), (None, until - 1))
+                # A person's call goes all the same, and what says nothing changes nothing.
+                self.end(self.claim(1, "operator")[0], 1, 200)
+                self.assertEqual(self.claim(until - 0.5), (None, 0.5))
+                self.assertIsNotNone(self.claim(until)[0])
+
+    def test_what_is_left_above_the_floor_ends_the_wait(self):
+        self.fresh(floor=20, **UNHURRIED)
+        self.end(self.claim(0)[0], 1, 200, remaining=3, reset=100)
+        call, _ = self.claim(1, "operator")
+        self.assertIsNone(self.claim(1)[0])
+        self.end(call, 2, 200, remaining=20)
+        self.assertIsNotNone(self.claim(2)[0])
+
+    def test_a_call_without_an_end_holds_its_place_as_long_as_one_may_take(self):
+        for call_ms, free in ((None, 90), (150_000, 210)):
+            with self.subTest(call_ms):
+                self.fresh(requests_per_minute=1, **({"call_ms": call_ms} if call_ms else {}))
+                self.assertIsNotNone(self.claim(0)[0])
+                self.assertEqual(self.claim(1), (None, free - 1))
+                self.assertIsNotNone(self.claim(free)[0])
+
+    def test_tidying_forgets_no_call_that_is_still_counted(self):
+        self.fresh(requests_per_minute=2)
+        calls = [self.claim(0)[0] for _ in range(2)]
+        self.end(calls[0], 29, 200)
+        for seconds in (61, 88):
+            self.session.query("select torque_internal.tidy(%s)" % literal(stamp(START + seconds)))
+            self.assertEqual(self.claim(seconds), (None, 89 - seconds))
+        self.assertIsNotNone(self.claim(89)[0])
+        self.assertEqual(self.claim(89), (None, 1))
+
     def test_under_pressure_the_whole_budget_is_used_and_never_more_across_restarts(self):
         self.fill(250, status="pending")
         rng = random.Random(4)
