@@ -29,7 +29,6 @@ grant execute
             text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
         ),
         torque.ingest_unusable(bytea[], text[], timestamptz[], bytea[]),
-        torque.ingest_polled(text[], text[], timestamptz[], timestamptz[], json[]),
         torque.schema_state()
     to orderd;
 

@@ -18,10 +18,6 @@ enum {
 	ASK_SAID_MS = 2000,      /* a wait that a person at a terminal would wonder about */
 };
 
-#define CLAIM_CALL                                                                                 \
-	"select call_id, wait_ms from torque.claim_call('operator', $1::text, $2::text, "          \
-	"$3::timestamptz)"
-
 static const char settings[] = "select set_config('search_path', 'pg_catalog, pg_temp', false),"
 			       " set_config('timezone', 'UTC', false),"
 			       " set_config('statement_timeout', '30s', false)";
@@ -146,6 +142,17 @@ struct blocking *api_session_database(struct api_session *ask)
 
 /* A place in the budget. */
 
+/* True: the database has answered. */
+static bool tell(struct api_session *ask, const struct store_call call)
+{
+	const char *values[STORE_PARAMS_MAX];
+
+	for (size_t i = 0; i < call.param_count; i++) {
+		values[i] = call.params[i].bytes; /* each ends with a NUL, the body as well */
+	}
+	return blocking_ask(ask->session, call.statement, values, call.param_count);
+}
+
 static void wait_for(struct api_session *ask, int64_t wait_ms)
 {
 	loop_timer_start(ask->waiting, wait_ms < ASK_WAIT_MAX_MS ? wait_ms : ASK_WAIT_MAX_MS);
@@ -157,12 +164,11 @@ static bool try_claim(
 	struct api_session *ask, const char *purpose, const char *order_id, int64_t *ret_wait_ms)
 {
 	char now[STAMP_TEXT_MAX];
-	const char *values[] = { purpose, order_id, now };
 	const char *id, *wait;
 	uint64_t wait_ms = 0;
 
 	stamp_format(clock_wall_us(), now); /* by the clock that its end is told by */
-	if (!blocking_ask(ask->session, CLAIM_CALL, values, 3) ||
+	if (!tell(ask, call_record_claim(purpose, order_id, now)) ||
 		blocking_rows(ask->session) == 0) {
 		return false;
 	}
@@ -211,17 +217,6 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	ask->answer.body.ptr = ask->body;
 	call_record_answer(&ask->call_record, answer);
 	loop_stop(ask->loop);
-}
-
-/* True: the database has answered. */
-static bool tell(struct api_session *ask, const struct store_call call)
-{
-	const char *values[STORE_PARAMS_MAX];
-
-	for (size_t i = 0; i < call.param_count; i++) {
-		values[i] = call.params[i].bytes; /* each ends with a NUL, the body as well */
-	}
-	return blocking_ask(ask->session, call.statement, values, call.param_count);
 }
 
 int api_session_exit_code(enum torque_end end)
@@ -345,4 +340,16 @@ int api_session_lookup(struct api_session *ask, const char *order_id,
 
 	snprintf(ret_outcome, API_SESSION_OUTCOME_MAX, "%s", outcome ? outcome : "");
 	return EX_OK;
+}
+
+bool api_session_note_cancelled(struct api_session *ask, const char *order_id)
+{
+	if (!tell(ask, call_record_cancelled(&ask->call_record, order_id, ask->answer.body))) {
+		api_session_database_failed(ask);
+		return false;
+	}
+	struct text outcome = text_of(blocking_cell(ask->session, 0, 0));
+
+	return !text_equal(outcome, TEXT("busy")) && !text_equal(outcome, TEXT("quarantined")) &&
+	       !text_equal(outcome, TEXT("refused"));
 }

@@ -38,6 +38,10 @@ enum { API_SESSION_OUTCOME_MAX = 24 };
 int api_session_lookup(struct api_session *ask, const char *order_id,
 	const struct torque_answer **ret_answer, char ret_outcome[API_SESSION_OUTCOME_MAX]);
 
+/* The last call has cancelled the order: the database takes the answer in. False: it does not know,
+ * and why has been said when it failed. */
+bool api_session_note_cancelled(struct api_session *ask, const char *order_id);
+
 /* EX_NOPERM, EX_TEMPFAIL, … for a call that ended so. */
 int api_session_exit_code(enum torque_end end);
 

@@ -1,3 +1,4 @@
+/* orderd cancel: the call, the order as it is then, and why it could not be cancelled. */
 #include "command/cancel.h"
 
 #include <jansson.h>
@@ -5,21 +6,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/memory.h"
-#include "base/stamp.h"
 #include "command/api_session.h"
 #include "command/pick.h"
 #include "command/print.h"
 #include "command/show.h"
-
-enum { CANCEL_TRIES_MAX = 20 };
-
-#define INGEST                                                                                     \
-	"select (torque.ingest_polled(array['operator'], array[$1::text], "                        \
-	"array[$2::timestamptz], array[$3::timestamptz], array[$4::json]))[1]"
-
-/* The database waits, so that nothing here has to. */
-static const char again[] = "select pg_sleep(0.2)";
 
 /* NULL: the reason is not UTF-8. */
 static char *make_request(const struct command *command)
@@ -45,40 +35,10 @@ static void print_order(const struct command *command, struct text answer)
 	}
 }
 
-/* Takes the answer in as of the start of the request. */
-static bool take_in(
-	struct api_session *ask, const char *order_id, const struct torque_answer *answer)
-{
-	CLEANUP(cleanup_free)
-	char *order = memory_copy_text(pick_member(answer->body, "order"));
-	char asked[STAMP_TEXT_MAX], answered[STAMP_TEXT_MAX];
-	const char *values[] = { order_id, asked, answered, order };
-	struct blocking *session = api_session_database(ask);
-
-	stamp_format(answer->asked_us, asked);
-	stamp_format(answer->answered_us, answered);
-	for (unsigned tries = 0; tries < CANCEL_TRIES_MAX; tries++) {
-		if (!blocking_ask(session, INGEST, values, sizeof(values) / sizeof(values[0]))) {
-			api_session_database_failed(ask);
-			return false;
-		}
-		const char *outcome = blocking_cell(session, 0, 0);
-
-		if (!outcome || strcmp(outcome, "busy") != 0) {
-			return outcome && strcmp(outcome, "quarantined") != 0;
-		}
-		if (!blocking_run(session, again)) {
-			api_session_database_failed(ask);
-			return false;
-		}
-	}
-	return false;
-}
-
 /* It has happened, whatever becomes of our own note of it. */
-static void note(struct api_session *ask, const char *order_id, const struct torque_answer *answer)
+static void note(struct api_session *ask, const char *order_id)
 {
-	if (!take_in(ask, order_id, answer)) {
+	if (!api_session_note_cancelled(ask, order_id)) {
 		fprintf(stderr,
 			"orderd: %s is cancelled all the same; the webhook or the poller will "
 			"tell the database\n",
@@ -121,7 +81,7 @@ static int cancel(struct api_session *ask, const struct command *command, const 
 
 	if (code == EX_OK) {
 		print_order(command, answer->body);
-		note(ask, command->argument, answer);
+		note(ask, command->argument);
 	} else if (answer && (answer->status == 400 || answer->status == 409)) {
 		explain(ask, command->argument);
 	}

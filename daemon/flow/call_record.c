@@ -1,4 +1,4 @@
-/* The calls that end a call to the API in the database, and what they are given. */
+/* What is said to the database of a call to the API: its place, its answer, its end. */
 #include "flow/call_record.h"
 
 #include <inttypes.h>
@@ -37,6 +37,16 @@ static struct store_param word(const char *string)
 {
 	return string[0] ? (struct store_param){ .bytes = string, .len = strlen(string) }
 			 : (struct store_param){ .bytes = NULL };
+}
+
+struct store_call call_record_claim(const char *purpose, const char *order_id, const char *now)
+{
+	return (struct store_call){
+		.statement = "select call_id, wait_ms from torque.claim_call('operator', $1::text, "
+			     "$2::text, $3::timestamptz)",
+		.param_count = 3,
+		.params = { word(purpose), word(order_id ? order_id : ""), word(now) },
+	};
 }
 
 struct store_call call_record_ended(const struct call_record *call_record)
@@ -92,5 +102,17 @@ struct store_call call_record_failed(const struct call_record *call_record, enum
 			word(call_record->status), word(call_record->retry_after),
 			word(call_record->remaining), word(call_record->reset),
 			word(call_record->problem.text) },
+	};
+}
+
+struct store_call call_record_cancelled(
+	const struct call_record *call_record, const char *order_id, struct text body)
+{
+	return (struct store_call){
+		.statement = "select torque.order_cancelled($1::text, $2::timestamptz, "
+			     "$3::timestamptz, $4::timestamptz, $5::json)",
+		.param_count = 5,
+		.params = { word(order_id), word(call_record->asked), word(call_record->answered),
+			word(call_record->date), { .bytes = body.ptr, .len = body.len } },
 	};
 }

@@ -25,8 +25,15 @@ struct call_record {
 /* All but the call_id. */
 void call_record_answer(struct call_record *call_record, const struct torque_answer *answer);
 
+/* An operator's place in the budget, by the clock that its end is told by. Parameters are borrowed;
+ * order_id NULL: the answer is not to be taken in. */
+struct store_call call_record_claim(const char *purpose, const char *order_id, const char *now);
+
 /* Parameters are borrowed from call_record and body; NULs end those of call_record. */
 struct store_call call_record_ended(const struct call_record *call_record);
 struct store_call call_record_page(const struct call_record *call_record, struct text body);
 struct store_call call_record_lookup(const struct call_record *call_record, struct text body);
 struct store_call call_record_failed(const struct call_record *call_record, enum torque_end end);
+/* Of a call that has been ended; order_id is borrowed, too. */
+struct store_call call_record_cancelled(
+	const struct call_record *call_record, const char *order_id, struct text body);

@@ -338,3 +338,36 @@ comment on function torque.reconcile_lookup(
 ) is
     'Takes an answer of order-status in, in a word: applied, agreed, busy, quarantined, refused (by'
     ' something other than its data), malformed (about another order) or superseded.';
+
+-- A person who cancels waits for seconds rather than be told that the database does not know.
+create or replace function torque.order_cancelled(
+    order_id text,
+    asked_at timestamptz,
+    answered_at timestamptz,
+    server_date timestamptz,
+    answer json
+)
+returns text
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+    at constant timestamptz := coalesce($3, clock_timestamp());
+    as_of constant timestamptz := $2 + torque_internal.clock_offset($4, $2, at);
+    outcome text := 'busy';
+begin
+    for attempt in 1..20 loop
+        exit when outcome <> 'busy';
+        outcome := (torque_internal.ingest_patiently(
+            'operator', array[$1], as_of, at, array[$5 -> 'order']
+        ))[1];
+    end loop;
+    return outcome;
+end
+$$;
+comment on function torque.order_cancelled(text, timestamptz, timestamptz, timestamptz, json) is
+    'Takes an answer of cancel in; tells its outcome, or busy, quarantined or refused (by something'
+    ' other than its data), when the order here is still as it was.';

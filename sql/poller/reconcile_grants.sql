@@ -17,6 +17,7 @@ grant execute
         torque.reconcile_failed(
             bigint, timestamptz, timestamptz, text, integer, integer, integer, timestamptz, text
         ),
+        torque.order_cancelled(text, timestamptz, timestamptz, timestamptz, json),
         torque.resync(text),
         torque.link_made(json),
         torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz),

@@ -331,6 +331,44 @@ class Cancel(Case):
                          {"reason": 'late "again"', "refundCustomer": True})
         self.assertEqual(self.order("order_1")[0], "cancelled")
 
+    def cancel_while_held(self, committed):
+        """The stderr of a cancel of an order that another session holds, for longer than a
+        transaction of webhooks or pages would; committed: not for ever."""
+        self.shop.add("order_1", time.time())
+        self.orderd("sync", "order_1")
+        with self.database.session() as holder:
+            holder.query("begin; select from torque.orders for update")
+            process = subprocess.Popen(self.command("cancel", "order_1"), env=self.environment(),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.addCleanup(process.stderr.close)
+            waits = ("select count(*) from pg_stat_activity where query like '%order_cancelled%'"
+                     " and state = 'active' and clock_timestamp() - query_start > '1 s'"
+                     " and pid <> pg_backend_pid()")
+            wait.until(lambda: self.database.value(waits) == "1", 20, "it tries again and again")
+            if committed:
+                holder.query("commit")
+            _, err = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 0)
+        return err.decode()
+
+    def test_an_order_that_another_session_holds_for_a_moment_is_taken_in_all_the_same(self):
+        self.assertEqual(self.cancel_while_held(committed=True), "")
+        self.assertEqual(self.order("order_1")[0], "cancelled")
+
+    def test_an_order_that_is_not_let_go_is_told(self):
+        self.assertEqual(self.cancel_while_held(committed=False),
+                         "orderd: order_1 is cancelled all the same; the webhook or the poller will"
+                         " tell the database\n")
+        self.assertEqual(self.order("order_1")[0], "pending")
+
+    def test_the_time_of_a_cancellation_is_by_the_clock_of_the_API(self):
+        self.shop.add("order_1", time.time())
+        self.api.clock_ahead = 200
+        self.orderd("cancel", "order_1")
+        self.assertEqual(self.database.query(
+            "select source, occurred_at - received_at between '150 s' and '250 s'"
+            " from torque.order_events"), [["operator", "t"]])
+
     def test_nothing_is_refunded_unless_it_is_said(self):
         self.shop.add("order_1", time.time())
         self.assertEqual(self.json("cancel", "order_1")["order"]["status"], "cancelled")

@@ -167,7 +167,7 @@ class Locks(Base):
             one, ("a", "order.paid", 10), ("b", "order.created", 0), ("a", "order.created", 0)))
         polled = ("select array_to_string(torque.ingest_polled(array['lookup'], array['a'],"
                   " array[now()], array[now()], array['{\"status\": \"paid\"}']::json[]), ' ')")
-        self.assertEqual("busy", one.value(polled))
+        self.assertEqual("busy", self.session("postgres").value(polled))
         self.assertEqual(["busy"], ingest(one, ("a", "order.paid", 10), function="ingest_each"))
         self.assertEqual("1", self.database.value(
             "select count(*) from torque.order_events where order_id = 'a'"))
