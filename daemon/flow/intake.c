@@ -124,9 +124,9 @@ static void answer_refused(
 	server_answer(exchange, &answer);
 }
 
-static void commit_delivery(void *tag, enum batch_end end, enum outcome outcome);
+static void delivery_committed(void *tag, enum batch_end end, enum outcome outcome);
 
-static void accept_delivery(void *owner, struct exchange *exchange)
+static void delivery_arrived(void *owner, struct exchange *exchange)
 {
 	struct intake *intake = owner;
 	struct signature_claim claim = claim_of(intake, exchange);
@@ -155,7 +155,7 @@ static void accept_delivery(void *owner, struct exchange *exchange)
 
 	struct delivery *delivery = memory_new(sizeof(*delivery));
 	*delivery = (struct delivery){ .magic = DELIVERY_MAGIC, .exchange = exchange };
-	if (!batch_add(intake->batch, &fact, commit_delivery, delivery)) {
+	if (!batch_add(intake->batch, &fact, delivery_committed, delivery)) {
 		free(delivery);
 		metrics_add(METRIC_QUEUE_REFUSED, 1);
 		answer_unavailable(exchange);
@@ -198,7 +198,7 @@ static void answer_taken(struct exchange *exchange, enum outcome outcome)
 }
 
 /* The transaction has ended, well or badly. Only here is a delivery answered 200. */
-static void commit_delivery(void *tag, enum batch_end end, enum outcome outcome)
+static void delivery_committed(void *tag, enum batch_end end, enum outcome outcome)
 {
 	struct delivery *delivery = tag;
 
@@ -242,7 +242,7 @@ struct intake *intake_new(struct loop *loop, struct batch *batch,
 {
 	static const struct server_events events = {
 		.head_arrived = head_arrived,
-		.request_arrived = accept_delivery,
+		.request_arrived = delivery_arrived,
 		.exchange_gone = exchange_gone,
 	};
 	struct intake *intake = memory_new(sizeof(*intake));
