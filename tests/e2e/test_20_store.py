@@ -79,11 +79,19 @@ class Committed(unittest.TestCase):
         self.assertEqual(self.database.value(
             "select count(*) from torque.order_events where length(payload::text) > 1800000"), "5")
 
+    def settings_of_a_session(self, role, words=()):
+        """Those under which a fact is taken in when the role has settings of its own."""
+        for name, value in role.items():
+            self.database.query("alter role orderd set %s = %s" % (name, value))
+        try:
+            with batch.Probe(self.database.conninfo(), words=words) as probe:
+                self.assertEqual(probe.wait(probe.add(paid("o1"))), "committed applied")
+        finally:
+            self.database.query("alter role orderd reset all")
+        return dict(self.database.query("delete from public.seen returning name, setting"))
+
     def test_sessions_are_set_up_whatever_the_role_says(self):
         self.database.query("""
-            alter role orderd set synchronous_commit = off;
-            alter role orderd set client_min_messages = error;
-            alter role orderd set default_transaction_isolation = serializable;
             create table public.seen (name text, setting text);
             grant all on public.seen to torque_owner;
             create or replace function torque.ingest(
@@ -93,12 +101,9 @@ class Committed(unittest.TestCase):
                 insert into public.seen select s.name, s.setting from pg_catalog.pg_settings s
                 union all select 'orderd.notify', current_setting('orderd.notify', true);
                 select array_fill('applied'::text, array[cardinality($1)]) $$;""")
-        try:
-            with batch.Probe(self.database.conninfo(), words=["notify"]) as probe:
-                self.assertEqual(probe.wait(probe.add(paid("o1"))), "committed applied")
-        finally:
-            self.database.query("alter role orderd reset all")
-        seen = dict(self.database.query("select name, setting from public.seen"))
+        seen = self.settings_of_a_session(
+            {"synchronous_commit": "off", "client_min_messages": "error",
+             "default_transaction_isolation": "serializable"}, ["notify"])
         for name, setting in {
                 "synchronous_commit": "on", "client_min_messages": "warning", "jit": "off",
                 "default_transaction_isolation": "read committed", "lock_timeout": "300",
@@ -107,6 +112,11 @@ class Committed(unittest.TestCase):
                 "orderd.notify": "on",
                 "application_name": "batch_probe 1/1"}.items():
             self.assertEqual(seen[name].strip('"'), setting, name)
+        # A commit that waits for more than ours goes on waiting for it, none waits for less.
+        for role, setting in (("remote_apply", "remote_apply"), ("remote_write", "on"),
+                              ("local", "on")):
+            self.assertEqual(self.settings_of_a_session(
+                {"synchronous_commit": role})["synchronous_commit"], setting, role)
 
     def test_orders_that_change_are_notified_where_that_is_wanted(self):
         for order, words, expected in (
