@@ -373,7 +373,7 @@ static void send_next(struct connection *connection)
 
 		log_event(LOG_ERROR, "no_memory",
 			LOG_FIELDS(LOG_INT("facts", (int64_t)queue->count)));
-		queue_land(queue, &unsent);
+		queue_take_batch(queue, &unsent);
 		retry_later(queue, &unsent);
 		set_timer(connection->batch);
 	}
@@ -490,7 +490,7 @@ static void batch_ended(void *tag, const struct store_result *result)
 	enum batch_end end = BATCH_LOST;
 
 	assert(batch->magic == BATCH_MAGIC);
-	queue_land(&connection->queue, &facts);
+	queue_take_batch(&connection->queue, &facts);
 	switch (result->end) {
 	case STORE_COMMITTED:
 		end = take_outcomes(connection, &facts, result->value);
@@ -518,7 +518,7 @@ static void time_passed(void *owner)
 	batch->wake_ms = 0;
 	lose_too_old(batch);
 	for (unsigned i = 0; i < batch->connections_count; i++) {
-		queue_wake(&batch->connections[i].queue, now_ms);
+		queue_requeue_due(&batch->connections[i].queue, now_ms);
 	}
 	set_timer(batch);
 	loop_task_post(batch->sending);

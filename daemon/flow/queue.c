@@ -53,7 +53,7 @@ void queue_gather(struct queue *queue, struct queue *from)
 	}
 }
 
-void queue_land(struct queue *queue, struct queue_list *facts)
+void queue_take_batch(struct queue *queue, struct queue_list *facts)
 {
 	TAILQ_INIT(facts);
 	TAILQ_CONCAT(facts, &queue->in_flight, entry);
@@ -100,7 +100,7 @@ void queue_defer(struct queue *queue, struct queue_list *facts, int64_t retry_ms
 	}
 }
 
-void queue_wake(struct queue *queue, int64_t now_ms)
+void queue_requeue_due(struct queue *queue, int64_t now_ms)
 {
 	struct queue_list due;
 	struct queue_fact *fact;

@@ -52,14 +52,14 @@ void queue_remove(struct queue_fact *fact);
 /* Puts in flight, behind those that are, as many as fit from the front of what waits in from,
  * which may be another connection's queue. */
 void queue_gather(struct queue *queue, struct queue *from);
-/* Nothing is in flight any more; facts, which is overwritten, holds what was. */
-void queue_land(struct queue *queue, struct queue_list *facts);
+/* The batch has ended: facts, which is overwritten, holds what was in flight. */
+void queue_take_batch(struct queue *queue, struct queue_list *facts);
 
 /* All of facts wait again, before those that wait. */
 void queue_requeue(struct queue *queue, struct queue_list *facts);
 /* All of facts are offered again from retry_ms on, monotonic. */
 void queue_defer(struct queue *queue, struct queue_list *facts, int64_t retry_ms);
 /* Deferred facts whose time has come wait again, before what came later. */
-void queue_wake(struct queue *queue, int64_t now_ms);
+void queue_requeue_due(struct queue *queue, int64_t now_ms);
 /* When that is next; 0 = nothing is deferred. */
 int64_t queue_next_retry_ms(const struct queue *queue);

@@ -288,9 +288,9 @@ static bool is_on(const PGconn *conn, const char *setting)
 	return value && strcmp(value, "on") == 0;
 }
 
-bool pipeline_is_spent(const struct pipeline *pipeline)
+bool pipeline_is_stale(const struct pipeline *pipeline)
 {
-	return pipeline->failed && session_is_spent(pipeline->sqlstate, pipeline->raised_inside,
+	return pipeline->failed && session_is_stale(pipeline->sqlstate, pipeline->raised_inside,
 					   is_on(pipeline->conn, "default_transaction_read_only") ||
 						   is_on(pipeline->conn, "in_hot_standby"));
 }

@@ -50,7 +50,7 @@ const char *pipeline_error(const struct pipeline *pipeline);
 void pipeline_result(const struct pipeline *pipeline, struct store_result *ret_result);
 
 /* It was refused for what is wrong with the session: a new one will do better. */
-bool pipeline_is_spent(const struct pipeline *pipeline);
+bool pipeline_is_stale(const struct pipeline *pipeline);
 
 /* A PG_DIAG_ field of an error or a notice; "" = it has none. */
 const char *pipeline_field(const struct pg_result *result, int code);

@@ -39,7 +39,7 @@ static const char *const no_schema[] = { "3F000", "42883", "42P01" };
 
 /* feature_not_supported ("cached plan must not change result type"),
  * invalid_sql_statement_name */
-static const char *const spent[] = { "0A000", "26000" };
+static const char *const stale[] = { "0A000", "26000" };
 static const char read_only_sql_transaction[] = "25006";
 
 const char *session_statement(enum session_step step)
@@ -127,12 +127,12 @@ void session_refused(
 		step == SESSION_SCHEMA ? ": run orderd migrate, and connect as orderd" : "");
 }
 
-bool session_is_spent(const char *sqlstate, bool raised_inside, bool server_is_read_only)
+bool session_is_stale(const char *sqlstate, bool raised_inside, bool server_is_read_only)
 {
 	if (strcmp(sqlstate, read_only_sql_transaction) == 0) {
 		return server_is_read_only;
 	}
-	return !raised_inside && is_one_of(sqlstate, spent, sizeof(spent) / sizeof(spent[0]));
+	return !raised_inside && is_one_of(sqlstate, stale, sizeof(stale) / sizeof(stale[0]));
 }
 
 void session_one_line(struct problem *problem, const char *message)

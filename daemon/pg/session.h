@@ -27,7 +27,7 @@ void session_refused(
  * Whatever a function raises may be a trigger's objection to one fact, under any code. What is
  * wrong with the session itself the server says before it enters a function; a server that is
  * read-only says so of itself as well, its objection comes from inside. */
-bool session_is_spent(const char *sqlstate, bool raised_inside, bool server_is_read_only);
+bool session_is_stale(const char *sqlstate, bool raised_inside, bool server_is_read_only);
 
 /* The server's sentence as one line, without the spaces it is laid out with. */
 void session_one_line(struct problem *problem, const char *message);

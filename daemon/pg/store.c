@@ -21,8 +21,8 @@
 enum {
 	STORE_MAGIC = 0x53544f52,
 	/* A host that is only slow must get in some time. */
-	STORE_PATIENT_EVERY = 8,
-	STORE_PATIENT_MS = 2000,
+	STORE_SLOW_EVERY = 8,
+	STORE_SLOW_MS = 2000,
 };
 
 enum phase {
@@ -277,16 +277,16 @@ static void watch(struct store *store, unsigned want)
 	loop_watch_want(store->watch, want);
 }
 
-static int64_t silence_ms(const struct store *store)
+static int64_t timeout_ms(const struct store *store)
 {
 	int64_t left_ms = store->attempt_ms + STORE_CONNECT_TOTAL_MS - clock_mono_ms();
-	int64_t silence =
-		store->attempts % STORE_PATIENT_EVERY == 0 ? STORE_PATIENT_MS : STORE_CONNECT_MS;
+	int64_t step_ms =
+		store->attempts % STORE_SLOW_EVERY == 0 ? STORE_SLOW_MS : STORE_CONNECT_MS;
 
 	if (left_ms < 0) {
 		return 0;
 	}
-	return left_ms < silence ? left_ms : silence;
+	return left_ms < step_ms ? left_ms : step_ms;
 }
 
 static void notice_arrived(void *owner, const PGresult *notice);
@@ -298,7 +298,7 @@ static void continue_connecting(struct store *store)
 {
 	loop_watch_free(store->watch);
 	store->watch = NULL;
-	loop_timer_start(store->timer, silence_ms(store));
+	loop_timer_start(store->timer, timeout_ms(store));
 	switch (PQconnectPoll(store->conn)) {
 	case PGRES_POLLING_READING:
 		watch(store, LOOP_READ);
@@ -334,7 +334,7 @@ static void connect_to(struct store *store, const struct resolve_words *words)
 		attempt_failed(store);
 		return;
 	}
-	loop_timer_start(store->timer, silence_ms(store));
+	loop_timer_start(store->timer, timeout_ms(store));
 	watch(store, LOOP_WRITE);
 }
 
@@ -389,7 +389,7 @@ static void start_run(struct store *store, const struct store_call *calls, size_
 {
 	store->pipeline = pipeline_new(store->conn, &store->statements);
 	loop_timer_start(
-		store->timer, store->phase == PHASE_CHECKING ? silence_ms(store) : STORE_RUN_MS);
+		store->timer, store->phase == PHASE_CHECKING ? timeout_ms(store) : STORE_RUN_MS);
 	if (!send_calls(store, calls, count)) {
 		store->broken = true; /* nobody is called from inside store_run() */
 		loop_task_post(store->breaking);
@@ -448,7 +448,7 @@ static void run_ended(struct store *store)
 	struct pipeline *pipeline = store->pipeline;
 	struct store_result result;
 
-	if (store->phase == PHASE_RUNNING && pipeline_is_spent(pipeline)) {
+	if (store->phase == PHASE_RUNNING && pipeline_is_stale(pipeline)) {
 		set_reason(store, pipeline_error(pipeline));
 		connection_lost(store, STORE_REFUSED);
 		return;

@@ -75,13 +75,13 @@ static void check_statements(void)
 	}
 }
 
-static void check_spent(void)
+static void check_stale(void)
 {
 	static const struct {
 		const char *promise;
 		const char *sqlstate;
 		bool raised_inside, server_is_read_only;
-		bool spent;
+		bool stale;
 	} cases[] = {
 		{ "a plan of another result type asks for a new session", "0A000", false, false,
 			true },
@@ -96,8 +96,8 @@ static void check_spent(void)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		CHECK(session_is_spent(cases[i].sqlstate, cases[i].raised_inside,
-			      cases[i].server_is_read_only) == cases[i].spent,
+		CHECK(session_is_stale(cases[i].sqlstate, cases[i].raised_inside,
+			      cases[i].server_is_read_only) == cases[i].stale,
 			"%s", cases[i].promise);
 	}
 }
@@ -134,7 +134,7 @@ int main(void)
 	check_answers();
 	check_refusals();
 	check_statements();
-	check_spent();
+	check_stale();
 	check_lines();
 	return check_done();
 }
