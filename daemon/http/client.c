@@ -339,10 +339,8 @@ static struct bufferevent *tls_stream_new(struct client *client)
 	return stream;
 }
 
-static bool begin_connect(struct client *client, const struct dns_address *address)
+static bool begin_connect(struct client *client, struct address *address)
 {
-	struct sockaddr_storage socket = address->socket; /* libevent takes it without const */
-
 	client->stream = client->tls ? tls_stream_new(client)
 				     : bufferevent_socket_new(
 					       loop_base(client->loop), -1, BEV_OPT_CLOSE_ON_FREE);
@@ -351,8 +349,7 @@ static bool begin_connect(struct client *client, const struct dns_address *addre
 	}
 	bufferevent_setcb(client->stream, bytes_arrived, NULL, stream_changed, client);
 	return bufferevent_enable(client->stream, EV_READ | EV_WRITE) == 0 &&
-	       bufferevent_socket_connect(
-		       client->stream, (struct sockaddr *)&socket, (int)address->len) == 0;
+	       bufferevent_socket_connect(client->stream, &address->any, (int)address->len) == 0;
 }
 
 static void try_address(struct client *client)

@@ -1,8 +1,8 @@
+/* A listening socket: opened or taken over, accepted from, paused while descriptors are short. */
 #include "http/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -10,11 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/address.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
-#include "base/text.h"
 
 struct listener {
 	int fd; /* owned */
@@ -25,72 +24,34 @@ struct listener {
 	bool held;
 	bool paused;      /* until the timer fires */
 	bool pause_known; /* logged; nothing has been accepted since */
-	char address[LISTEN_ADDRESS_MAX];
+	char address[ADDRESS_TEXT_MAX];
 };
 
-/* "host:port" or "[host]:port", cut in two; both copied. */
-static bool split_address(
-	const char *address, char host[LISTEN_ADDRESS_MAX], char port[LISTEN_ADDRESS_MAX])
-{
-	const char *colon = strrchr(address, ':');
-	struct text name;
-
-	if (!colon || strlen(address) >= LISTEN_ADDRESS_MAX || colon[1] == '\0') {
-		return false;
-	}
-	name = (struct text){ address, (size_t)(colon - address) };
-	if (text_has_prefix(name, TEXT("["))) {
-		if (name.ptr[name.len - 1] != ']') {
-			return false;
-		}
-		name = (struct text){ name.ptr + 1, name.len - 2 };
-	} else if (memchr(name.ptr, ':', name.len)) {
-		return false;
-	}
-	memcpy(host, name.ptr, name.len);
-	host[name.len] = '\0';
-	snprintf(port, LISTEN_ADDRESS_MAX, "%s", colon + 1);
-	return name.len > 0;
-}
-
-static void free_addresses(struct addrinfo **addresses)
-{
-	if (*addresses) {
-		freeaddrinfo(*addresses);
-	}
-}
-
-static bool bind_and_listen(int fd, const struct addrinfo *address)
+static bool bind_and_listen(int fd, const struct address *address)
 {
 	static const int on = 1;
 
 	return fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-	       bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
-	       listen(fd, LISTEN_BACKLOG) == 0;
+	       bind(fd, &address->any, address->len) == 0 && listen(fd, LISTEN_BACKLOG) == 0;
 }
 
 /* A bound and listening socket, or -1. */
-static int open_socket(const char *address, char *problem, size_t problem_size)
+static int open_socket(const char *where, char *problem, size_t problem_size)
 {
-	const struct addrinfo hints = {
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-		.ai_socktype = SOCK_STREAM,
-	};
-	char host[LISTEN_ADDRESS_MAX], port[LISTEN_ADDRESS_MAX];
-	struct addrinfo *found CLEANUP(free_addresses) = NULL;
+	struct address address;
 	int fd;
 
-	if (!split_address(address, host, port) || getaddrinfo(host, port, &hints, &found) != 0) {
+	if (!address_read(text_of(where), &address)) {
 		snprintf(problem, problem_size,
 			"%.60s is no address to listen on, as 127.0.0.1:8480 or [::1]:8480 is",
-			address);
+			where);
 		return -1;
 	}
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (bind_and_listen(fd, found)) {
+	fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (bind_and_listen(fd, &address)) {
 		return fd;
 	}
-	snprintf(problem, problem_size, "cannot listen on %s: %s", address, strerror(errno));
+	snprintf(problem, problem_size, "cannot listen on %s: %s", where, strerror(errno));
 	if (fd >= 0) {
 		close(fd);
 	}
@@ -120,19 +81,15 @@ static bool adopt_socket(int fd, char *problem, size_t problem_size)
 
 static void note_address(struct listener *listener)
 {
-	struct sockaddr_storage bound = { 0 };
-	socklen_t size = sizeof(bound);
-	char host[INET6_ADDRSTRLEN] = "", port[8] = "";
+	struct address bound = { .len = sizeof(bound.ip6) };
 
-	if (getsockname(listener->fd, (struct sockaddr *)&bound, &size) != 0 ||
-		getnameinfo((struct sockaddr *)&bound, size, host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+	if (getsockname(listener->fd, &bound.any, &bound.len) == 0 &&
+		(bound.any.sa_family == AF_INET || bound.any.sa_family == AF_INET6)) {
+		address_write(&bound, listener->address);
+	} else {
 		snprintf(listener->address, sizeof(listener->address), "descriptor %d",
 			listener->fd);
-		return;
 	}
-	snprintf(listener->address, sizeof(listener->address),
-		bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 static void apply(struct listener *listener)
@@ -140,7 +97,7 @@ static void apply(struct listener *listener)
 	loop_watch_want(listener->watch, listener->held || listener->paused ? 0 : LOOP_READ);
 }
 
-static void pause_over(void *owner)
+static void pause_ended(void *owner)
 {
 	struct listener *listener = owner;
 
@@ -177,7 +134,7 @@ static bool lost_one(int error)
 	return false;
 }
 
-static void connections_wait(void *owner, unsigned want)
+static void connections_arrived(void *owner, unsigned want)
 {
 	struct listener *listener = owner;
 
@@ -217,8 +174,8 @@ struct listener *listener_new(struct loop *loop, const char *address, int fd,
 	listener->fd = fd;
 	listener->accepted = accepted;
 	listener->owner = owner;
-	listener->pause = loop_timer_new(loop, pause_over, listener);
-	listener->watch = loop_watch_new(loop, fd, connections_wait, listener);
+	listener->pause = loop_timer_new(loop, pause_ended, listener);
+	listener->watch = loop_watch_new(loop, fd, connections_arrived, listener);
 	note_address(listener);
 	apply(listener);
 	return listener;

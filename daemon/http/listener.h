@@ -14,7 +14,6 @@ enum {
 	LISTEN_BACKLOG = 4096,
 	LISTEN_ACCEPTS_MAX = 64, /* in one round; the rest waits for the next */
 	LISTEN_PAUSE_MS = 100,   /* after EMFILE, ENFILE or no memory */
-	LISTEN_ADDRESS_MAX = 64,
 };
 
 struct listener; /* heap */

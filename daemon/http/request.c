@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/memory.h"
 #include "http/chunk.h"
 #include "http/head.h"
@@ -87,52 +88,21 @@ struct text request_field(const struct request_reader *reader, struct text name,
 	return first;
 }
 
-/* Of the name or address that host begins with. */
-static size_t host_name_len(struct text host)
-{
-	size_t len = 0;
-
-	if (text_has_prefix(host, TEXT("["))) {
-		const char *end = memchr(host.ptr, ']', host.len);
-
-		return end ? (size_t)(end - host.ptr) + 1 : 0;
-	}
-	while (len < host.len && grammar_is((unsigned char)host.ptr[len], GRAMMAR_HOST)) {
-		len++;
-	}
-	return len;
-}
-
-static bool is_address_6(struct text address)
-{
-	for (size_t i = 0; i < address.len; i++) {
-		unsigned char byte = (unsigned char)address.ptr[i];
-
-		if (grammar_hex(byte) < 0 && byte != ':' && byte != '.') {
-			return false;
-		}
-	}
-	return address.len > 0;
-}
-
 /* A name, an IPv4 address or an IPv6 address in brackets, and perhaps a port. What else the grammar
  * allows in a registered name, commas for one, is in no name of a host. */
 static bool host_well_formed(struct text host)
 {
-	size_t len = host_name_len(host);
-	struct text port = { host.ptr + len, host.len - len };
+	struct text name, port;
+	struct address address;
 
-	if (len == 0) {
+	if (!address_split(host, &name, &port) || port.len > PORT_DIGITS_MAX ||
+		(port.len > 0 && !grammar_all(port, GRAMMAR_DIGIT))) {
 		return false;
 	}
-	if (host.ptr[0] == '[' && !is_address_6((struct text){ host.ptr + 1, len - 2 })) {
-		return false;
+	if (text_has_prefix(host, TEXT("["))) {
+		return address_read_host(name, 0, &address) && address.any.sa_family == AF_INET6;
 	}
-	if (port.len == 0) {
-		return true;
-	}
-	return port.ptr[0] == ':' && port.len - 1 <= PORT_DIGITS_MAX &&
-	       grammar_all((struct text){ port.ptr + 1, port.len - 1 }, GRAMMAR_DIGIT);
+	return grammar_all(name, GRAMMAR_HOST);
 }
 
 static bool check_host(struct request_reader *reader)

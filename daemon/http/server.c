@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 #include <sys/random.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
@@ -67,7 +68,7 @@ struct server {
 	struct loop *loop;
 	struct listener *listener; /* NULL: draining */
 	struct stream_tls *tls;    /* NULL = plain */
-	char address[LISTEN_ADDRESS_MAX];
+	char address[ADDRESS_TEXT_MAX];
 	struct server_options options; /* without the strings */
 	struct server_events events;
 	void *owner;

@@ -1,8 +1,9 @@
+/* Where requests are sent to: scheme, host, port and the beginning of each path. */
 #include "http/url.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
+
+#include "base/address.h"
 
 enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
@@ -35,17 +36,6 @@ static bool is_host_name(struct text host)
 	return host.len > 0;
 }
 
-static bool is_loopback(const char *host)
-{
-	struct in_addr ip4;
-	struct in6_addr ip6;
-
-	if (inet_pton(AF_INET, host, &ip4) == 1) {
-		return ntohl(ip4.s_addr) >> 24 == 127;
-	}
-	return inet_pton(AF_INET6, host, &ip6) == 1 && IN6_IS_ADDR_LOOPBACK(&ip6);
-}
-
 /* Copies; false when it does not fit. */
 static bool copy(struct text from, char *to, size_t size)
 {
@@ -57,66 +47,29 @@ static bool copy(struct text from, char *to, size_t size)
 	return true;
 }
 
-/* "[::1]:8443" or "host:8443"; *ret_port is what stands behind the last colon, len 0 = nothing. */
-static bool split_authority(struct text authority, struct text *ret_host, struct text *ret_port)
+/* In brackets stands an address of IPv6, without them a name or an address of IPv4. http:// is for
+ * the host itself. */
+static bool read_host(struct url *url, struct text host, bool bracketed, bool *ret_loopback)
 {
-	const char *bracket = memchr(authority.ptr, ']', authority.len);
-	size_t host_len = authority.len;
-	bool braced = authority.len > 0 && authority.ptr[0] == '[';
+	struct address address;
 
-	if (braced != (bracket != NULL)) {
-		return false;
-	}
-
-	size_t searched = braced ? (size_t)(bracket - authority.ptr) + 1 : 0;
-	const char *colon = memchr(authority.ptr + searched, ':', authority.len - searched);
-
-	*ret_port = (struct text){ "", 0 };
-	if (colon) {
-		host_len = (size_t)(colon - authority.ptr);
-		*ret_port = (struct text){ colon + 1, authority.len - host_len - 1 };
-		if (ret_port->len == 0) {
-			return false;
-		}
-	}
-	*ret_host = (struct text){ authority.ptr, host_len };
-	if (!braced) {
-		return true;
-	}
-	*ret_host = (struct text){ authority.ptr + 1, searched - 2 };
-	return host_len == searched; /* nothing between bracket and colon */
-}
-
-static bool read_host(struct url *url, struct text host, bool braced)
-{
-	unsigned char address[sizeof(struct in6_addr)];
-
-	if (!copy(host, url->host, sizeof(url->host))) {
-		return false;
-	}
-	if (braced) {
-		url->literal = true;
-		return inet_pton(AF_INET6, url->host, address) == 1;
-	}
-	url->literal = inet_pton(AF_INET, url->host, address) == 1;
-	return url->literal || is_host_name(host);
+	url->literal = address_read_host(host, 0, &address);
+	*ret_loopback = url->literal && address_is_loopback(&address);
+	return copy(host, url->host, sizeof(url->host)) &&
+	       (url->literal ? bracketed == (address.any.sa_family == AF_INET6)
+			     : !bracketed && is_host_name(host));
 }
 
 static bool read_port(struct url *url, struct text digits)
 {
-	uint64_t port = url->tls ? HTTPS_PORT : HTTP_PORT;
-
-	if (digits.len > 0 && (!text_to_u64(digits, &port) || port == 0 || port > UINT16_MAX)) {
-		return false;
-	}
-	url->port = (uint16_t)port;
-	return true;
+	url->port = url->tls ? HTTPS_PORT : HTTP_PORT;
+	return digits.len == 0 || (address_read_port(digits, &url->port) && url->port > 0);
 }
 
-static void write_authority(struct url *url, bool braced)
+static void write_authority(struct url *url, bool bracketed)
 {
-	int len =
-		snprintf(url->authority, sizeof(url->authority), braced ? "[%s]" : "%s", url->host);
+	int len = snprintf(
+		url->authority, sizeof(url->authority), bracketed ? "[%s]" : "%s", url->host);
 
 	if (url->port != (url->tls ? HTTPS_PORT : HTTP_PORT)) {
 		snprintf(url->authority + len, sizeof(url->authority) - (size_t)len, ":%u",
@@ -153,6 +106,7 @@ bool url_parse(struct text whole, struct url *ret_url, char problem[URL_PROBLEM_
 	struct text rest = whole;
 	struct text host;
 	struct text port;
+	bool loopback;
 
 	if (!read_scheme(&url, &rest)) {
 		return refuse(problem, "a URL begins with https:// (or http:// on loopback)");
@@ -166,9 +120,10 @@ bool url_parse(struct text whole, struct url *ret_url, char problem[URL_PROBLEM_
 		return refuse(problem, "a URL here has no user name or password");
 	}
 
-	bool braced = authority.len > 0 && authority.ptr[0] == '[';
+	bool bracketed = text_has_prefix(authority, TEXT("["));
 
-	if (!split_authority(authority, &host, &port) || !read_host(&url, host, braced)) {
+	if (!address_split(authority, &host, &port) ||
+		!read_host(&url, host, bracketed, &loopback)) {
 		return refuse(problem, "the URL's host is no name in ASCII and no address");
 	}
 	if (!read_port(&url, port)) {
@@ -179,10 +134,10 @@ bool url_parse(struct text whole, struct url *ret_url, char problem[URL_PROBLEM_
 			"the URL's path has a query, a fragment, or bytes that would "
 			"have to be escaped");
 	}
-	if (!url.tls && !is_loopback(url.host)) {
+	if (!url.tls && !loopback) {
 		return refuse(problem, "http:// is for a loopback address (127.0.0.1, [::1]) only");
 	}
-	write_authority(&url, braced);
+	write_authority(&url, bracketed);
 	*ret_url = url;
 	return true;
 }

@@ -1,11 +1,10 @@
+/* The addresses of a host: itself when it is one, or what evdns finds. */
 #include "io/dns.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/util.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,32 +44,17 @@ static void dispose_query(void *owner)
 	free(query);
 }
 
+/* What is of neither version of IP is not there to be connected to. */
 static void add_address(struct dns_answer *answer, const struct sockaddr *socket, size_t len)
 {
-	struct dns_address *next = &answer->addresses[answer->count];
+	struct address *next = &answer->addresses[answer->count];
 
-	if (answer->count == DNS_ADDRESSES_MAX || len > sizeof(next->socket)) {
+	if (answer->count == DNS_ADDRESSES_MAX || len > sizeof(next->ip6)) {
 		return;
 	}
-	memcpy(&next->socket, socket, len);
+	memcpy(&next->ip6, socket, len);
 	next->len = (socklen_t)len;
 	answer->count++;
-}
-
-static bool take_literal(struct dns_answer *answer, const char *host, uint16_t port)
-{
-	struct sockaddr_in ip4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 ip6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-
-	if (inet_pton(AF_INET, host, &ip4.sin_addr) == 1) {
-		add_address(answer, (const struct sockaddr *)&ip4, sizeof(ip4));
-		return true;
-	}
-	if (inet_pton(AF_INET6, host, &ip6.sin6_addr) == 1) {
-		add_address(answer, (const struct sockaddr *)&ip6, sizeof(ip6));
-		return true;
-	}
-	return false;
 }
 
 static void query_answered(int error, struct evutil_addrinfo *found, void *owner)
@@ -158,7 +142,8 @@ struct dns *dns_new(struct loop *loop, const char *host, uint16_t port, dns_done
 	lookup->done = done;
 	lookup->owner = owner;
 	lookup->answering = loop_task_new(loop, give_answer, lookup);
-	if (take_literal(&lookup->answer, host, port)) {
+	if (address_read_host(text_of(host), port, &lookup->answer.addresses[0])) {
+		lookup->answer.count = 1;
 		loop_task_post(lookup->answering);
 	} else {
 		ask(lookup, loop, host, port);

@@ -5,25 +5,17 @@
  */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/socket.h>
-
+#include "base/address.h"
 #include "io/loop.h"
 
 enum { DNS_ADDRESSES_MAX = 8 };
 
 struct dns; /* heap: one question */
 
-struct dns_address {
-	struct sockaddr_storage socket; /* with the port */
-	socklen_t len;
-};
-
 struct dns_answer {
-	size_t count; /* 0: see problem */
-	struct dns_address addresses[DNS_ADDRESSES_MAX];
-	const char *problem; /* static; valid when count is 0 */
+	size_t count;                                /* 0: see problem */
+	struct address addresses[DNS_ADDRESSES_MAX]; /* with the port */
+	const char *problem;                         /* static; valid when count is 0 */
 };
 
 /* Once, from the loop, never from inside dns_new(). answer is borrowed during the call. */

@@ -16,7 +16,7 @@
 #include "pg/conninfo.h"
 
 enum {
-	ADDRESS_TEXT_MAX = 64, /* of IPv6 with a scope */
+	SCOPED_ADDRESS_MAX = 64, /* of IPv6 with a scope */
 	LOOKUP_EVERY_MS = 1000,
 };
 
@@ -39,7 +39,7 @@ struct host {
 	struct dns *lookup;
 	int64_t asked_ms; /* when, last; 0 = never */
 	size_t count;     /* addresses found */
-	char addresses[DNS_ADDRESSES_MAX][ADDRESS_TEXT_MAX];
+	char addresses[DNS_ADDRESSES_MAX][SCOPED_ADDRESS_MAX];
 	const char *problem; /* static; NULL: none */
 };
 
@@ -199,11 +199,10 @@ static void take_addresses(struct host *host, const struct dns_answer *answer)
 	size_t count = 0;
 
 	for (size_t i = 0; i < answer->count; i++) {
-		const struct dns_address *address = &answer->addresses[i];
+		const struct address *address = &answer->addresses[i];
 
-		if (getnameinfo((const struct sockaddr *)&address->socket, address->len,
-			    host->addresses[count], ADDRESS_TEXT_MAX, NULL, 0,
-			    NI_NUMERICHOST) == 0) {
+		if (getnameinfo(&address->any, address->len, host->addresses[count],
+			    SCOPED_ADDRESS_MAX, NULL, 0, NI_NUMERICHOST) == 0) {
 			count++;
 		}
 	}

@@ -53,14 +53,14 @@ static void check_literals(void)
 	struct sockaddr_in6 ip6;
 
 	look_up("127.0.0.9", 8480);
-	memcpy(&ip4, &got.addresses[0].socket, sizeof(ip4));
+	memcpy(&ip4, &got.addresses[0], sizeof(ip4));
 	inet_ntop(AF_INET, &ip4.sin_addr, shown, sizeof(shown));
 	CHECK(got.count == 1 && got.addresses[0].len == sizeof(ip4) && ip4.sin_family == AF_INET &&
 			ntohs(ip4.sin_port) == 8480 && strcmp(shown, "127.0.0.9") == 0,
 		"an address of version 4 is itself (got %s)", shown);
 
 	look_up("2001:db8::1", 443);
-	memcpy(&ip6, &got.addresses[0].socket, sizeof(ip6));
+	memcpy(&ip6, &got.addresses[0], sizeof(ip6));
 	inet_ntop(AF_INET6, &ip6.sin6_addr, shown, sizeof(shown));
 	CHECK(got.count == 1 && got.addresses[0].len == sizeof(ip6) &&
 			ip6.sin6_family == AF_INET6 && ntohs(ip6.sin6_port) == 443 &&
@@ -78,8 +78,8 @@ static void check_name(void)
 		struct sockaddr_in ip4;
 		struct sockaddr_in6 ip6;
 
-		memcpy(&ip4, &got.addresses[i].socket, sizeof(ip4));
-		memcpy(&ip6, &got.addresses[i].socket, sizeof(ip6));
+		memcpy(&ip4, &got.addresses[i], sizeof(ip4));
+		memcpy(&ip6, &got.addresses[i], sizeof(ip6));
 		wrong += ip4.sin_family == AF_INET ? ntohl(ip4.sin_addr.s_addr) >> 24 != 127
 						   : !IN6_IS_ADDR_LOOPBACK(&ip6.sin6_addr);
 		wrong += ntohs(ip4.sin_port) != 80;
