@@ -522,6 +522,7 @@ static const struct {
 	{ "it beyond the room is refused", "whsec_Zm9vYmFy", true, 5, NULL },
 	{ "three paddings are refused", "whsec_Zm9vY===", true, 64, NULL },
 	{ "three paddings behind zero bits are refused", "whsec_Zm9vA===", true, 64, NULL },
+	{ "padding before the end is refused", "whsec_Zg==Zm9v", true, 64, NULL },
 	{ "no padding is refused", "whsec_Zm9vYg", true, 64, NULL },
 	{ "a newline is refused", "whsec_Zm9vYmF\n", true, 64, NULL },
 	{ "base64url is refused", "whsec_fn5-Pz8_", true, 64, NULL },
