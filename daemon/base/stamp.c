@@ -1,4 +1,8 @@
+/* Times of RFC 3339, read strictly and written; the calendar is the C library's. */
 #include "base/stamp.h"
+
+#include <stdio.h>
+#include <time.h>
 
 enum {
 	MINUTE_S = 60,
@@ -14,12 +18,6 @@ static const int64_t beyond_s = 4133980800; /* 2101-01-01T00:00:00Z */
 struct reader {
 	struct text rest;
 	bool failed; /* stays set: the caller asks once, at the end */
-};
-
-struct civil {
-	int64_t year;
-	int64_t month; /* 1..12 */
-	int64_t day;   /* 1..31 */
 };
 
 static char take(struct reader *reader)
@@ -74,61 +72,20 @@ static int64_t number(struct reader *reader, int digits, int64_t least, int64_t 
 	return value;
 }
 
-static bool is_leap_year(int64_t year)
-{
-	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-static int64_t days_of_month(int64_t year, int64_t month)
-{
-	static const int64_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-
-	return month == 2 && is_leap_year(year) ? 29 : days[month - 1];
-}
-
-/* Days since 1970-01-01 of the proleptic Gregorian calendar. Years are counted from March, so that
- * the leap day is the last of its year; 400 years are 146097 days. */
-static int64_t days_from_civil(const struct civil *date)
-{
-	int64_t year = date->month <= 2 ? date->year - 1 : date->year;
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t year_of_era = year - era * 400;
-	int64_t month_from_march = (date->month + 9) % 12;
-	int64_t day_of_year = (153 * month_from_march + 2) / 5 + date->day - 1;
-	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-
-	return era * 146097 + day_of_era - 719468;
-}
-
-static struct civil civil_from_days(int64_t days)
-{
-	int64_t shifted = days + 719468;
-	int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-	int64_t day_of_era = shifted - era * 146097;
-	int64_t year_of_era =
-		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year =
-		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	int64_t month_from_march = (5 * day_of_year + 2) / 153;
-	int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-
-	return (struct civil){
-		.year = year_of_era + era * 400 + (month <= 2 ? 1 : 0),
-		.month = month,
-		.day = day_of_year - (153 * month_from_march + 2) / 5 + 1,
-	};
-}
-
+/* The first second of a date. The calendar has it under the same name, or it is not there. */
 static int64_t read_date(struct reader *reader)
 {
-	struct civil date;
+	int year = (int)number(reader, 4, 0, 9999);
+	expect(reader, '-');
+	int month = (int)number(reader, 2, 1, 12);
+	expect(reader, '-');
+	int day = (int)number(reader, 2, 1, 31);
 
-	date.year = number(reader, 4, 0, 9999);
-	expect(reader, '-');
-	date.month = number(reader, 2, 1, 12);
-	expect(reader, '-');
-	date.day = number(reader, 2, 1, days_of_month(date.year, date.month));
-	return days_from_civil(&date);
+	struct tm date = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
+	int64_t seconds = timegm(&date);
+
+	reader->failed = reader->failed || date.tm_mday != day;
+	return seconds;
 }
 
 /* At least one digit behind the point, any count; those beyond the microsecond are cut. */
@@ -180,14 +137,17 @@ static int64_t read_offset(struct reader *reader)
  * seconds is the second after it. */
 static bool is_leap_second(int64_t seconds)
 {
-	return seconds % DAY_S == 0 && civil_from_days(seconds / DAY_S).day == 1;
+	time_t midnight = seconds;
+	struct tm after;
+
+	return seconds % DAY_S == 0 && gmtime_r(&midnight, &after) && after.tm_mday == 1;
 }
 
 bool stamp_parse(struct text rfc3339, int64_t *ret_us)
 {
 	struct reader reader = { .rest = rfc3339 };
 
-	int64_t days = read_date(&reader);
+	int64_t midnight = read_date(&reader);
 	char separator = take(&reader);
 	int64_t hour = number(&reader, 2, 0, 23);
 	expect(&reader, ':');
@@ -201,7 +161,7 @@ bool stamp_parse(struct text rfc3339, int64_t *ret_us)
 		return false;
 	}
 
-	int64_t seconds = days * DAY_S + hour * HOUR_S + minute * MINUTE_S + second - offset;
+	int64_t seconds = midnight + hour * HOUR_S + minute * MINUTE_S + second - offset;
 
 	if (seconds < first_s || seconds >= beyond_s ||
 		(second == 60 && !is_leap_second(seconds))) {
@@ -227,46 +187,16 @@ bool stamp_from_unix(double seconds, int64_t *ret_us)
 	return true;
 }
 
-static int64_t divide_down(int64_t value, int64_t by)
-{
-	return value / by - (value % by < 0 ? 1 : 0);
-}
-
-/* The last digits of value, with zeros in front. */
-static char *put_number(char *out, int64_t value, int digits)
-{
-	for (int i = digits - 1; i >= 0; i--) {
-		out[i] = (char)('0' + value % 10);
-		value /= 10;
-	}
-	return out + digits;
-}
-
 void stamp_format(int64_t us, char out[STAMP_TEXT_MAX])
 {
-	int64_t seconds = divide_down(us, second_us);
-	int64_t days = divide_down(seconds, DAY_S);
-	int64_t second_of_day = seconds - days * DAY_S;
-	struct civil date = civil_from_days(days);
-	char *next = out;
+	int64_t fraction_us = us % second_us + (us % second_us < 0 ? second_us : 0);
+	time_t seconds = us / second_us - (us % second_us < 0 ? 1 : 0);
+	struct tm at = { 0 };
 
-	if (date.year < 0 || date.year > 9999) {
+	if (!gmtime_r(&seconds, &at) || at.tm_year < -1900 || at.tm_year > 9999 - 1900) {
 		memcpy(out, "invalid", sizeof("invalid"));
 		return;
 	}
-	next = put_number(next, date.year, 4);
-	*next++ = '-';
-	next = put_number(next, date.month, 2);
-	*next++ = '-';
-	next = put_number(next, date.day, 2);
-	*next++ = 'T';
-	next = put_number(next, second_of_day / HOUR_S, 2);
-	*next++ = ':';
-	next = put_number(next, second_of_day / MINUTE_S % 60, 2);
-	*next++ = ':';
-	next = put_number(next, second_of_day % 60, 2);
-	*next++ = '.';
-	next = put_number(next, us - seconds * second_us, FRACTION_DIGITS);
-	*next++ = 'Z';
-	*next = '\0';
+	snprintf(out, STAMP_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", at.tm_year + 1900,
+		at.tm_mon + 1, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec, (int)fraction_us);
 }
