@@ -472,8 +472,8 @@ static void bytes_arrived(struct bufferevent *stream, void *owner)
 		end_with(client, CLIENT_ANSWERED, "%s", "");
 		break;
 	case RESPONSE_BROKEN:
-		end_with(client, CLIENT_BROKEN, "%s %s", client->url.authority,
-			response_problem(client->response));
+		end_with(client, CLIENT_BROKEN, "%s sent an answer that cannot be read: %s",
+			client->url.authority, response_problem(client->response));
 		break;
 	}
 	evbuffer_drain(input, len);

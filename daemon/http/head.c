@@ -1,6 +1,7 @@
-/* Small states, one function for each, in the order in which a request meets them. A decision
- * depends on the bytes up to it alone, never on where a read ended: that is what makes all splits
- * equal. */
+/* The head of a request or an answer, byte by byte.
+ *
+ * Small states, one function for each, in the order in which a head meets them. A decision depends
+ * on the bytes up to it alone, never on where a read ended: that is what makes all splits equal. */
 #include "http/head.h"
 
 #include <assert.h>
@@ -8,14 +9,13 @@
 
 enum { ROOM_FIRST = 1024 }; /* bytes; most heads fit, and ten thousand dripped ones stay cheap */
 
-_Static_assert(HTTP_HEAD_MAX <= UINT16_MAX, "a span reaches every place in a head");
-
 enum state {
 	AT_START, /* nothing has come but perhaps an empty line */
 	AT_START_LF,
 	IN_METHOD,
 	IN_TARGET,
 	IN_VERSION,
+	IN_STATUS_LINE, /* of an answer, instead of all these */
 	AT_LINE_LF,
 	AT_FIELD, /* or the empty line that ends the section */
 	IN_NAME,
@@ -23,6 +23,19 @@ enum state {
 	AT_LAST_LF,
 	AT_END,
 };
+
+void head_begin_answer(struct head_reader *reader)
+{
+	free(reader->head);
+	reader->head = NULL;
+	reader->state = IN_STATUS_LINE;
+}
+
+void head_begin_trailer(struct head_reader *reader)
+{
+	reader->in_trailer = true;
+	reader->state = AT_FIELD;
+}
 
 static void extend(struct span *span, const struct head *head)
 {
@@ -57,13 +70,10 @@ static bool make_room(struct head_reader *reader, struct refusal *refusal)
 static bool keep(struct head_reader *reader, unsigned char byte, struct refusal *refusal)
 {
 	if (reader->in_trailer) {
-		if (reader->trailer_len == HTTP_TRAILER_MAX) {
-			return grammar_refuse(refusal, 431, "trailer_too_large");
-		}
-		reader->trailer_len++;
-		return true;
+		return reader->trailer_len++ < reader->bytes_max ||
+		       grammar_refuse(refusal, 431, "trailer_too_large");
 	}
-	if (reader->head && reader->head->len == HTTP_HEAD_MAX) {
+	if (reader->head && reader->head->len == reader->bytes_max) {
 		return grammar_refuse(refusal, 431, "headers_too_large");
 	}
 	if (!make_room(reader, refusal)) {
@@ -198,7 +208,7 @@ static bool in_target(struct head_reader *reader, unsigned char byte, struct ref
 
 static bool judge_version(struct head_reader *reader, struct refusal *refusal)
 {
-	const struct head *head = reader->head;
+	struct head *head = reader->head;
 	char major = head->bytes[head->len - 4], minor = head->bytes[head->len - 2];
 
 	if (major == '0') {
@@ -207,7 +217,7 @@ static bool judge_version(struct head_reader *reader, struct refusal *refusal)
 	if (major != '1' || minor > '1') {
 		return grammar_refuse(refusal, 505, "version");
 	}
-	reader->minor_0 = minor == '0';
+	head->minor_0 = minor == '0';
 	reader->state = AT_LINE_LF;
 	return true;
 }
@@ -229,6 +239,39 @@ static bool in_version(struct head_reader *reader, unsigned char byte, struct re
 	return true;
 }
 
+/* "HTTP/1.1 200 Fine". The reason is nobody's, and some leave the space before it out. */
+static bool judge_status_line(struct head_reader *reader, struct refusal *refusal)
+{
+	struct head *head = reader->head;
+	const char *c = head->bytes;
+	size_t len = head->len - 1; /* the CR is there already */
+	struct text digits = { c + 9, 3 };
+
+	if (len < 12 || !grammar_is((unsigned char)c[7], GRAMMAR_DIGIT) || c[8] != ' ' ||
+		!grammar_all(digits, GRAMMAR_DIGIT) || (len > 12 && c[12] != ' ')) {
+		return grammar_refuse(refusal, 400, "status_line");
+	}
+	head->minor_0 = c[7] == '0';
+	head->status = (uint16_t)((c[9] - '0') * 100 + (c[10] - '0') * 10 + (c[11] - '0'));
+	reader->state = AT_LINE_LF;
+	return true;
+}
+
+/* What is not HTTP is known by its first bytes; it might never send a line end. */
+static bool in_status_line(struct head_reader *reader, unsigned char byte, struct refusal *refusal)
+{
+	static const char start[] = "HTTP/1.";
+	size_t at = reader->head->len - 1;
+
+	if (at < sizeof(start) - 1 && byte != (unsigned char)start[at]) {
+		return grammar_refuse(refusal, 400, "not_http_1");
+	}
+	if (byte == '\r') {
+		return judge_status_line(reader, refusal);
+	}
+	return grammar_is(byte, GRAMMAR_VALUE) || grammar_refuse_byte(refusal, byte, "status_line");
+}
+
 static bool at_line_lf(struct head_reader *reader, unsigned char byte, struct refusal *refusal)
 {
 	return take_lf(reader, byte, refusal, AT_FIELD);
@@ -242,11 +285,10 @@ static bool start_field(struct head_reader *reader, struct refusal *refusal)
 	if (reader->in_trailer) {
 		return true;
 	}
-	if (head->field_count == HTTP_FIELDS_MAX) {
+	if (head->field_count == reader->fields_max) {
 		return grammar_refuse(refusal, 431, "too_many_headers");
 	}
-	head->fields[head->field_count++] = (struct head_field){ 0 };
-	extend(&head->fields[head->field_count - 1].name, head);
+	head->fields[head->field_count++] = (struct head_field){ .at = (uint16_t)(head->len - 1) };
 	return true;
 }
 
@@ -254,6 +296,10 @@ static bool at_field(struct head_reader *reader, unsigned char byte, struct refu
 {
 	if (byte == '\r') {
 		reader->state = AT_LAST_LF;
+		return true;
+	}
+	if (reader->any_line && byte != '\n') {
+		reader->state = IN_VALUE;
 		return true;
 	}
 	if (byte == ' ' || byte == '\t') {
@@ -267,16 +313,18 @@ static bool at_field(struct head_reader *reader, unsigned char byte, struct refu
 
 static bool in_name(struct head_reader *reader, unsigned char byte, struct refusal *refusal)
 {
-	if (byte == ':') {
-		reader->state = IN_VALUE;
-		return true;
-	}
-	if (!grammar_is(byte, GRAMMAR_TOKEN)) {
-		return grammar_refuse_byte(refusal, byte, "header_name");
+	struct head *head = reader->head;
+
+	if (byte != ':') {
+		return grammar_is(byte, GRAMMAR_TOKEN) ||
+		       grammar_refuse_byte(refusal, byte, "header_name");
 	}
 	if (!reader->in_trailer) {
-		extend(&reader->head->fields[reader->head->field_count - 1].name, reader->head);
+		struct head_field *field = &head->fields[head->field_count - 1];
+
+		field->name_len = (uint16_t)(head->len - 1 - field->at);
 	}
+	reader->state = IN_VALUE;
 	return true;
 }
 
@@ -286,13 +334,8 @@ static bool in_value(struct head_reader *reader, unsigned char byte, struct refu
 		reader->state = AT_LINE_LF;
 		return true;
 	}
-	if (!grammar_is(byte, GRAMMAR_VALUE)) {
-		return grammar_refuse_byte(refusal, byte, "header_value");
-	}
-	if (!reader->in_trailer) {
-		extend(&reader->head->fields[reader->head->field_count - 1].value, reader->head);
-	}
-	return true;
+	return grammar_is(byte, GRAMMAR_VALUE) || (reader->any_line && byte != '\n') ||
+	       grammar_refuse_byte(refusal, byte, "header_value");
 }
 
 static bool at_last_lf(struct head_reader *reader, unsigned char byte, struct refusal *refusal)
@@ -307,6 +350,7 @@ static bool (*const on_byte[])(
 	[IN_METHOD] = in_method,
 	[IN_TARGET] = in_target,
 	[IN_VERSION] = in_version,
+	[IN_STATUS_LINE] = in_status_line,
 	[AT_LINE_LF] = at_line_lf,
 	[AT_FIELD] = at_field,
 	[IN_NAME] = in_name,
@@ -314,21 +358,70 @@ static bool (*const on_byte[])(
 	[AT_LAST_LF] = at_last_lf,
 };
 
-enum head_step head_take(struct head_reader *reader, unsigned char byte, struct refusal *refusal)
+enum head_step head_read(
+	struct head_reader *reader, struct text bytes, size_t *used, struct refusal *refusal)
 {
-	uint8_t state = reader->state;
+	while (*used < bytes.len) {
+		unsigned char byte = (unsigned char)bytes.ptr[(*used)++];
+		uint8_t state = reader->state;
 
-	if (state >= IN_METHOD && !keep(reader, byte, refusal)) {
-		return HEAD_REFUSED;
+		if ((state >= IN_METHOD && !keep(reader, byte, refusal)) ||
+			!on_byte[state](reader, byte, refusal)) {
+			return HEAD_REFUSED;
+		}
+		if (reader->state == AT_END) {
+			return HEAD_WHOLE;
+		}
 	}
-	if (!on_byte[state](reader, byte, refusal)) {
-		return HEAD_REFUSED;
-	}
-	return reader->state == AT_END ? HEAD_WHOLE : HEAD_MORE;
+	return HEAD_MORE;
 }
 
-void head_begin_trailer(struct head_reader *reader)
+static struct text value_of(const struct head *head, size_t i)
 {
-	reader->in_trailer = true;
-	reader->state = AT_FIELD;
+	const struct head_field *field = &head->fields[i];
+	size_t at = field->at + field->name_len + 1U;
+	/* Behind the last line there is an empty one. */
+	size_t end = i + 1 < head->field_count ? field[1].at - 2U : head->len - 4;
+
+	return text_trim((struct text){ head->bytes + at, end - at });
+}
+
+static bool has_name(const struct head *head, size_t i, struct text name)
+{
+	const struct head_field *field = &head->fields[i];
+
+	return field->name_len == name.len &&
+	       text_equal_nocase((struct text){ head->bytes + field->at, name.len }, name);
+}
+
+struct text head_find(const struct head *head, struct text name, size_t *ret_count)
+{
+	struct text first = { "", 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < head->field_count; i++) {
+		if (has_name(head, i, name) && count++ == 0) {
+			first = value_of(head, i);
+		}
+	}
+	*ret_count = count;
+	return first;
+}
+
+bool head_lists(const struct head *head, struct text name, struct text word)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct text rest, part;
+
+		if (!has_name(head, i, name)) {
+			continue;
+		}
+		rest = value_of(head, i);
+		while (text_next(&rest, ',', &part)) {
+			if (text_equal_nocase(text_trim(part), word)) {
+				return true;
+			}
+		}
+	}
+	return false;
 }

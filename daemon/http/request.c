@@ -1,50 +1,31 @@
+/* A request: what its head must say for all to agree on what it is, then its body. */
 #include "http/request.h"
 
 #include <stdlib.h>
 
 #include "base/address.h"
 #include "base/memory.h"
-#include "http/chunk.h"
+#include "http/body.h"
 #include "http/head.h"
 
-enum {
-	BODY_ROOM_FIRST = 4096, /* bytes */
-	PORT_DIGITS_MAX = 5,
-};
+enum { PORT_DIGITS_MAX = 5 };
 
-enum state {
-	IN_HEAD,
-	AT_BODY, /* the head is whole and has been reported */
-	IN_BODY,
-	IN_SIZE_LINE,
-	IN_CHUNK,
-	AT_CHUNK_CR,
-	AT_CHUNK_LF,
-	IN_TRAILER,
-	AT_WHOLE,
-	AT_REFUSED,
-};
+enum state { IN_HEAD, IN_BODY, AT_WHOLE, AT_REFUSED };
 
 struct request_reader {
-	size_t body_max;
+	struct http_request request;
 	struct head_reader head;
-	struct chunk_line line;
-	char *body; /* owned; NULL before the first byte of it */
-	size_t body_len;
-	size_t body_room;
-	uint64_t body_left; /* still to come: of the body, or of this chunk */
+	struct body body;
 	struct refusal refusal;
-	uint8_t state; /* enum state */
-	bool chunked;
-	bool keep_alive;
-	bool expects_continue;
+	enum state state;
 };
 
 struct request_reader *request_reader_new(size_t body_max)
 {
 	struct request_reader *reader = memory_new(sizeof(*reader));
 
-	reader->body_max = body_max;
+	reader->body.max = body_max;
+	request_reader_reset(reader);
 	return reader;
 }
 
@@ -59,33 +40,21 @@ void request_reader_free(struct request_reader *reader)
 void request_reader_reset(struct request_reader *reader)
 {
 	free(reader->head.head);
-	free(reader->body);
-	*reader = (struct request_reader){ .body_max = reader->body_max };
+	free(reader->body.bytes);
+	*reader = (struct request_reader){
+		.head = { .bytes_max = HTTP_HEAD_MAX, .fields_max = HTTP_FIELDS_MAX },
+		.body = { .max = reader->body.max, .trailer = { .bytes_max = HTTP_TRAILER_MAX } },
+	};
+}
+
+struct text request_field(const struct http_request *request, struct text name, size_t *ret_count)
+{
+	return head_find(request->head, name, ret_count);
 }
 
 static bool no(struct request_reader *reader, uint16_t status, const char *reason)
 {
 	return grammar_refuse(&reader->refusal, status, reason);
-}
-
-struct text request_field(const struct request_reader *reader, struct text name, size_t *ret_count)
-{
-	const struct head *head = reader->head.head;
-	struct text first = { "", 0 };
-	size_t count = 0;
-
-	for (size_t i = 0; i < head->field_count; i++) {
-		if (!text_equal_nocase(head_text(head, head->fields[i].name), name)) {
-			continue;
-		}
-		if (count++ == 0) {
-			first = text_trim(head_text(head, head->fields[i].value));
-		}
-	}
-	if (ret_count) {
-		*ret_count = count;
-	}
-	return first;
 }
 
 /* A name, an IPv4 address or an IPv6 address in brackets, and perhaps a port. What else the grammar
@@ -110,12 +79,12 @@ static bool check_host(struct request_reader *reader)
 	const struct head *head = reader->head.head;
 	struct text authority = head_text(head, head->authority);
 	size_t count;
-	struct text host = request_field(reader, TEXT("Host"), &count);
+	struct text host = head_find(head, TEXT("Host"), &count);
 
 	if (count > 1) {
 		return no(reader, 400, "repeated_host");
 	}
-	if (count == 0 && !reader->head.minor_0) {
+	if (count == 0 && !head->minor_0) {
 		return no(reader, 400, "no_host");
 	}
 	if (count == 1 && !host_well_formed(host)) {
@@ -127,281 +96,110 @@ static bool check_host(struct request_reader *reader)
 	return true;
 }
 
-/* One element of a comma-separated list. */
-static bool list_next(struct text *rest, struct text *ret_element)
-{
-	struct text part;
-
-	if (!text_next(rest, ',', &part)) {
-		return false;
-	}
-	*ret_element = text_trim(part);
-	return true;
-}
-
-/* Exactly "chunked". A list with another coding in it asks for what we do not do: 501. */
-static bool check_coding(struct request_reader *reader, struct text value)
-{
-	struct text rest = value, coding;
-
-	if (text_equal_nocase(value, TEXT("chunked"))) {
-		reader->chunked = true;
-		return true;
-	}
-	if (value.len == 0 || value.ptr[value.len - 1] == ',') {
-		return no(reader, 400, "transfer_encoding");
-	}
-	while (list_next(&rest, &coding)) {
-		if (!grammar_all(coding, GRAMMAR_TOKEN)) {
-			return no(reader, 400, "transfer_encoding");
-		}
-	}
-	return no(reader, 501, "transfer_encoding");
-}
-
-/* Digits and nothing else; a number too large for any type is a length too large. */
-static bool check_length(struct request_reader *reader, struct text value)
-{
-	uint64_t length;
-
-	if (!grammar_all(value, GRAMMAR_DIGIT)) {
-		return no(reader, 400, "content_length");
-	}
-	reader->body_left = text_to_u64(value, &length) ? length : UINT64_MAX;
-	return true;
-}
-
-/* Where a body ends must have one answer (RFC 9112 6.3). */
 static bool check_framing(struct request_reader *reader)
 {
-	size_t coding_count, length_count;
-	struct text coding = request_field(reader, TEXT("Transfer-Encoding"), &coding_count);
-	struct text length = request_field(reader, TEXT("Content-Length"), &length_count);
-
-	if (coding_count > 0 && length_count > 0) {
-		return no(reader, 400, "length_and_transfer_encoding");
+	if (!body_expect(&reader->body, reader->head.head, &reader->refusal)) {
+		return false;
 	}
-	if (coding_count > 1) {
-		return no(reader, 400, "repeated_transfer_encoding");
-	}
-	if (length_count > 1) {
-		return no(reader, 400, "repeated_content_length");
-	}
-	if (length_count == 1) {
-		return check_length(reader, length);
-	}
-	if (coding_count == 1 && reader->head.minor_0) {
-		return no(reader, 400, "transfer_encoding_in_1_0");
-	}
-	if (coding_count == 1) {
-		return check_coding(reader, coding);
-	}
-	if (text_equal(request_method(reader), TEXT("POST"))) {
-		return no(reader, 411, "no_length");
-	}
-	return true;
+	return reader->body.end != BODY_UNSAID ||
+	       !text_equal(reader->request.method, TEXT("POST")) || no(reader, 411, "no_length");
 }
 
 /* "close" in any Connection field wins. */
-static void note_connection(struct request_reader *reader)
+static bool keeps_alive(const struct head *head)
 {
-	const struct head *head = reader->head.head;
-	bool close_asked = false, keep_asked = false;
+	struct text name = TEXT("Connection");
 
-	for (size_t i = 0; i < head->field_count; i++) {
-		struct text rest = head_text(head, head->fields[i].value), option;
-
-		if (!text_equal_nocase(head_text(head, head->fields[i].name), TEXT("Connection"))) {
-			continue;
-		}
-		while (list_next(&rest, &option)) {
-			close_asked |= text_equal_nocase(option, TEXT("close"));
-			keep_asked |= text_equal_nocase(option, TEXT("keep-alive"));
-		}
-	}
-	reader->keep_alive = !close_asked && (keep_asked || !reader->head.minor_0);
+	return !head_lists(head, name, TEXT("close")) &&
+	       (!head->minor_0 || head_lists(head, name, TEXT("keep-alive")));
 }
 
-static void note_expectation(struct request_reader *reader)
+static bool expects_continue(const struct http_request *request)
 {
-	struct text expect = request_field(reader, TEXT("Expect"), NULL);
+	size_t count;
+	struct text expect = request_field(request, TEXT("Expect"), &count);
 
-	reader->expects_continue = !reader->head.minor_0 && request_has_body(reader) &&
-				   text_equal_nocase(expect, TEXT("100-continue"));
+	return !request->head->minor_0 && request->has_body &&
+	       text_equal_nocase(expect, TEXT("100-continue"));
 }
 
 static bool finish_head(struct request_reader *reader)
 {
+	const struct head *head = reader->head.head;
+	struct http_request *request = &reader->request;
+
+	request->head = head;
+	request->method = head_text(head, head->method);
+	request->path = head_text(head, head->path);
 	if (!check_host(reader) || !check_framing(reader)) {
 		return false;
 	}
-	note_connection(reader);
-	note_expectation(reader);
-	reader->state = AT_BODY;
+	request->has_body = reader->body.end == BODY_CHUNKS || reader->body.left > 0;
+	request->keep_alive = keeps_alive(head);
+	request->expects_continue = expects_continue(request);
 	return true;
 }
 
-static bool take_head(struct request_reader *reader, unsigned char byte)
+static enum request_step refused(struct request_reader *reader)
 {
-	enum head_step step = head_take(&reader->head, byte, &reader->refusal);
-
-	if (step == HEAD_WHOLE) {
-		return finish_head(reader);
-	}
-	return step == HEAD_MORE;
+	reader->state = AT_REFUSED;
+	return REQUEST_REFUSED;
 }
 
-/* The size is judged only here, after the caller has seen the head: a wrong path or method is
- * answered as such. */
-static bool begin_body(struct request_reader *reader)
+static enum request_step read_head(struct request_reader *reader, struct text bytes, size_t *used)
 {
-	if (reader->chunked) {
-		reader->state = IN_SIZE_LINE;
-	} else if (reader->body_left > reader->body_max) {
-		return no(reader, 413, "body_too_large");
-	} else {
-		reader->state = reader->body_left > 0 ? IN_BODY : AT_WHOLE;
+	switch (head_read(&reader->head, bytes, used, &reader->refusal)) {
+	case HEAD_MORE:
+		return REQUEST_MORE;
+	case HEAD_WHOLE:
+		if (finish_head(reader)) {
+			reader->state = IN_BODY;
+			return REQUEST_HEAD;
+		}
+		break;
+	case HEAD_REFUSED:
+		break;
 	}
-	return true;
+	return refused(reader);
 }
 
-/* Room for what has arrived, doubled; never for what was only announced. */
-static bool make_body_room(struct request_reader *reader, size_t more)
+static enum request_step read_body(struct request_reader *reader, struct text bytes, size_t *used)
 {
-	size_t most =
-		reader->chunked ? reader->body_max : reader->body_len + (size_t)reader->body_left;
-	size_t need = reader->body_len + more; /* at most body_max, of which most is no more */
-	size_t room = reader->body_room ? reader->body_room : BODY_ROOM_FIRST;
-	char *body;
+	struct body *body = &reader->body;
+	enum body_step step = body_read(body, bytes, used, &reader->refusal);
 
-	if (need <= reader->body_room) {
-		return true;
-	}
-	while (room < need) {
-		room = room > most / 2 ? most : room * 2;
-	}
-	room = room > most ? most : room;
-	body = realloc(reader->body, room);
-	if (!body) {
-		return no(reader, 503, "no_memory");
-	}
-	reader->body = body;
-	reader->body_room = room;
-	return true;
-}
-
-/* As much of a body or chunk as there is in bytes. */
-static bool take_body(struct request_reader *reader, struct text bytes, size_t *used)
-{
-	size_t len = bytes.len - *used;
-
-	if (len > reader->body_left) {
-		len = (size_t)reader->body_left;
-	}
-	if (!make_body_room(reader, len)) {
-		return false;
-	}
-	memcpy(reader->body + reader->body_len, bytes.ptr + *used, len);
-	*used += len;
-	reader->body_len += len;
-	reader->body_left -= len;
-	if (reader->body_left == 0) {
-		reader->state = reader->chunked ? AT_CHUNK_CR : AT_WHOLE;
-	}
-	return true;
-}
-
-static bool take_size_line(struct request_reader *reader, unsigned char byte)
-{
-	enum chunk_step step = chunk_line_take(&reader->line, byte, &reader->refusal);
-
-	if (step == CHUNK_SIZED && reader->line.size > reader->body_max - reader->body_len) {
-		return no(reader, 413, "body_too_large");
-	}
-	if (step == CHUNK_WHOLE && reader->line.size > 0) {
-		reader->body_left = reader->line.size;
-		reader->state = IN_CHUNK;
-	} else if (step == CHUNK_WHOLE) {
-		head_begin_trailer(&reader->head);
-		reader->state = IN_TRAILER;
-	}
-	return step != CHUNK_REFUSED;
-}
-
-static bool at_chunk_cr(struct request_reader *reader, unsigned char byte)
-{
-	if (byte != '\r') {
-		return grammar_refuse_byte(&reader->refusal, byte, "chunk_end");
-	}
-	reader->state = AT_CHUNK_LF;
-	return true;
-}
-
-static bool at_chunk_lf(struct request_reader *reader, unsigned char byte)
-{
-	if (byte != '\n') {
-		return no(reader, 400, "bare_cr");
-	}
-	reader->state = IN_SIZE_LINE;
-	return true;
-}
-
-static bool take_trailer(struct request_reader *reader, unsigned char byte)
-{
-	enum head_step step = head_take(&reader->head, byte, &reader->refusal);
-
-	if (step == HEAD_WHOLE) {
+	reader->request.body = (struct text){ body->bytes ? body->bytes : "", body->len };
+	switch (step) {
+	case BODY_MORE:
+		return REQUEST_MORE;
+	case BODY_WHOLE:
 		reader->state = AT_WHOLE;
+		return REQUEST_WHOLE;
+	case BODY_REFUSED:
+		break;
 	}
-	return step != HEAD_REFUSED;
-}
-
-static bool (*const on_byte[])(struct request_reader *reader, unsigned char byte) = {
-	[IN_HEAD] = take_head,
-	[IN_SIZE_LINE] = take_size_line,
-	[AT_CHUNK_CR] = at_chunk_cr,
-	[AT_CHUNK_LF] = at_chunk_lf,
-	[IN_TRAILER] = take_trailer,
-};
-
-static bool take(struct request_reader *reader, struct text bytes, size_t *used)
-{
-	if (reader->state == IN_BODY || reader->state == IN_CHUNK) {
-		return take_body(reader, bytes, used);
-	}
-	return on_byte[reader->state](reader, (unsigned char)bytes.ptr[(*used)++]);
+	return refused(reader);
 }
 
 enum request_step request_read(struct request_reader *reader, struct text bytes, size_t *ret_used)
 {
-	size_t used = 0;
-
-	if (reader->state == AT_BODY && !begin_body(reader)) {
-		reader->state = AT_REFUSED;
+	*ret_used = 0;
+	switch (reader->state) {
+	case IN_HEAD:
+		return read_head(reader, bytes, ret_used);
+	case IN_BODY:
+		return read_body(reader, bytes, ret_used);
+	case AT_WHOLE:
+		return REQUEST_WHOLE;
+	case AT_REFUSED:
+		break;
 	}
-	while (used < bytes.len && reader->state != AT_BODY && reader->state < AT_WHOLE) {
-		if (!take(reader, bytes, &used)) {
-			reader->state = AT_REFUSED;
-		}
-	}
-	*ret_used = used;
-	if (reader->state == AT_BODY) {
-		return REQUEST_HEAD;
-	}
-	if (reader->state < AT_WHOLE) {
-		return REQUEST_MORE;
-	}
-	return reader->state == AT_WHOLE ? REQUEST_WHOLE : REQUEST_REFUSED;
+	return REQUEST_REFUSED;
 }
 
-unsigned request_refusal(const struct request_reader *reader)
+const struct refusal *request_refusal(const struct request_reader *reader)
 {
-	return reader->refusal.status;
-}
-
-const char *request_refusal_reason(const struct request_reader *reader)
-{
-	return reader->refusal.reason;
+	return &reader->refusal;
 }
 
 bool request_reading(const struct request_reader *reader)
@@ -411,35 +209,10 @@ bool request_reading(const struct request_reader *reader)
 
 bool request_reading_body(const struct request_reader *reader)
 {
-	return reader->state >= AT_BODY && reader->state < AT_WHOLE;
+	return reader->state == IN_BODY;
 }
 
-struct text request_method(const struct request_reader *reader)
+struct http_request *request_of(struct request_reader *reader)
 {
-	return head_text(reader->head.head, reader->head.head->method);
-}
-
-struct text request_path(const struct request_reader *reader)
-{
-	return head_text(reader->head.head, reader->head.head->path);
-}
-
-bool request_keep_alive(const struct request_reader *reader)
-{
-	return reader->keep_alive;
-}
-
-bool request_expects_continue(const struct request_reader *reader)
-{
-	return reader->expects_continue;
-}
-
-bool request_has_body(const struct request_reader *reader)
-{
-	return reader->chunked || reader->body_left > 0 || reader->body_len > 0;
-}
-
-struct text request_body(const struct request_reader *reader)
-{
-	return (struct text){ reader->body ? reader->body : "", reader->body_len };
+	return &reader->request;
 }

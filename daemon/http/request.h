@@ -8,6 +8,23 @@
 
 #include "http/grammar.h"
 
+struct head;
+
+/* Complete from the end of its head on, but for the body. */
+struct http_request {
+	struct text method;
+	struct text path;        /* the target up to "?" */
+	struct text body;        /* what has come of it */
+	int64_t arrived_us;      /* wall time it was whole, as whoever asked the clock wrote here */
+	const struct head *head; /* for request_field() */
+	bool has_body;           /* a length above 0, or chunked */
+	bool keep_alive;
+	bool expects_continue;
+};
+
+/* The first field of that name (any case), trimmed; *ret_count says how many there are. */
+struct text request_field(const struct http_request *request, struct text name, size_t *ret_count);
+
 enum request_step {
 	REQUEST_MORE,    /* everything given was consumed, more is needed */
 	REQUEST_HEAD,    /* the header section is complete: look at it, then go on or give up */
@@ -29,26 +46,12 @@ enum request_step request_read(struct request_reader *reader, struct text bytes,
 /* Forget this request and its buffers; be ready for the next. */
 void request_reader_reset(struct request_reader *reader);
 
-/* Status code of the refusal: 400, 411, 413, 414, 431, 501 or 505, or 503 when there is no memory.
- */
-unsigned request_refusal(const struct request_reader *reader);
-/* Why, a static snake_case word for the log. */
-const char *request_refusal_reason(const struct request_reader *reader);
+/* 400, 411, 413, 414, 431, 501 or 505, or 503 when there is no memory. Borrowed until reset. */
+const struct refusal *request_refusal(const struct request_reader *reader);
 
 /* True from the first byte of a request until it is whole: the total deadlines run. */
 bool request_reading(const struct request_reader *reader);
 bool request_reading_body(const struct request_reader *reader);
 
-/* Valid from REQUEST_HEAD until reset; borrowed. */
-struct text request_method(const struct request_reader *reader);
-struct text request_path(const struct request_reader *reader); /* the target up to "?" */
-bool request_keep_alive(const struct request_reader *reader);
-bool request_expects_continue(const struct request_reader *reader);
-bool request_has_body(const struct request_reader *reader); /* a length above 0, or chunked */
-
-/* The first field of that name (any case), trimmed; *ret_count (may be NULL) says how many there
- * are. */
-struct text request_field(const struct request_reader *reader, struct text name, size_t *ret_count);
-
-/* Valid from REQUEST_WHOLE until reset; borrowed. */
-struct text request_body(const struct request_reader *reader);
+/* What has been read; borrowed until reset. Before the end of the head there is nothing in it. */
+struct http_request *request_of(struct request_reader *reader);

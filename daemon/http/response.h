@@ -22,7 +22,7 @@ enum response_step {
 
 struct response; /* heap */
 
-struct response *response_new(size_t head_max, size_t body_max);
+struct response *response_new(uint16_t head_max, size_t body_max);
 void response_free(struct response *response);
 
 /* Forget all, and expect the answer to another request; that to HEAD has no body. */
@@ -31,8 +31,9 @@ void response_reset(struct response *response, bool to_head);
 /* Not to be called again after RESPONSE_WHOLE or RESPONSE_BROKEN. */
 enum response_step response_read(struct response *response, struct text bytes, size_t *ret_used);
 
-bool response_begun(const struct response *response);          /* a byte has come */
-const char *response_problem(const struct response *response); /* "sent …", static */
+bool response_begun(const struct response *response); /* a byte has come */
+/* Why it cannot be read, a static snake_case word: of grammar.h, or one that is only here. */
+const char *response_problem(const struct response *response);
 
 /* Valid from RESPONSE_WHOLE until reset; borrowed. */
 unsigned response_status(const struct response *response); /* 200 to 599 */

@@ -216,7 +216,7 @@ static void close_behind_answer(struct connection *connection)
 /* Whoever sends bodies needs no signature for it: all of them together have a bound. */
 static void weigh_body(struct connection *connection)
 {
-	size_t now = request_body(connection->reader).len;
+	size_t now = request_of(connection->reader)->body.len;
 
 	connection->server->body_bytes += now - connection->body_bytes;
 	connection->body_bytes = now;
@@ -258,7 +258,7 @@ static void refuse_request(struct connection *connection, unsigned status, const
 
 static bool may_stay(const struct connection *connection)
 {
-	return request_keep_alive(connection->reader) && !connection->server->draining;
+	return request_of(connection->reader)->keep_alive && !connection->server->draining;
 }
 
 static void new_exchange(struct connection *connection)
@@ -287,7 +287,7 @@ static void head_arrived(struct connection *connection)
 		answer.status = status;
 		note_refusal(status, "head");
 		respond(connection, &answer,
-			may_stay(connection) && !request_has_body(connection->reader));
+			may_stay(connection) && !request_of(connection->reader)->has_body);
 	}
 }
 
@@ -306,7 +306,7 @@ static void request_arrived(struct connection *connection)
 /* A peer that waits for our word has sent nothing behind the head. */
 static void ask_for_body(struct connection *connection)
 {
-	if (request_expects_continue(connection->reader) &&
+	if (request_of(connection->reader)->expects_continue &&
 		stream_first(connection->stream).len == 0 &&
 		!stream_send(connection->stream, TEXT("HTTP/1.1 100 Continue\r\n\r\n"), TEXT(""))) {
 		lose(connection);
@@ -331,6 +331,7 @@ static bool step(struct connection *connection)
 	struct text piece = stream_first(connection->stream);
 	bool was_reading = request_reading(connection->reader);
 	bool behind_head = connection->head_reported;
+	const struct refusal *refusal;
 	enum request_step reached;
 	size_t used;
 
@@ -353,8 +354,8 @@ static bool step(struct connection *connection)
 		request_arrived(connection);
 		break;
 	case REQUEST_REFUSED:
-		refuse_request(connection, request_refusal(connection->reader),
-			request_refusal_reason(connection->reader));
+		refusal = request_refusal(connection->reader);
+		refuse_request(connection, refusal->status, refusal->reason);
 		break;
 	}
 	return true;
@@ -743,30 +744,30 @@ void server_drain(struct server *server, loop_fired *drained, void *owner)
 	loop_task_post(server->chores);
 }
 
-static const struct request_reader *reader_of(const struct exchange *exchange)
+static const struct http_request *request_in(const struct exchange *exchange)
 {
 	assert(exchange->magic == EXCHANGE_MAGIC);
-	return exchange->connection->reader;
+	return request_of(exchange->connection->reader);
 }
 
 struct text server_method(const struct exchange *exchange)
 {
-	return request_method(reader_of(exchange));
+	return request_in(exchange)->method;
 }
 
 struct text server_path(const struct exchange *exchange)
 {
-	return request_path(reader_of(exchange));
+	return request_in(exchange)->path;
 }
 
 struct text server_field(const struct exchange *exchange, struct text name, size_t *ret_count)
 {
-	return request_field(reader_of(exchange), name, ret_count);
+	return request_field(request_in(exchange), name, ret_count);
 }
 
 struct text server_body(const struct exchange *exchange)
 {
-	return request_body(reader_of(exchange));
+	return request_in(exchange)->body;
 }
 
 int64_t server_arrived_us(const struct exchange *exchange)

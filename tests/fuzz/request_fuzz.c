@@ -48,35 +48,36 @@ static void see_text(struct seen *seen, struct text text)
 	see(seen, text.ptr, text.len);
 }
 
-static void see_head(struct seen *seen, const struct request_reader *reader)
+static void see_head(struct seen *seen, struct request_reader *reader)
 {
+	const struct http_request *request = request_of(reader);
 	size_t count;
-	bool flags[] = { request_keep_alive(reader), request_expects_continue(reader),
-		request_has_body(reader) };
+	bool flags[] = { request->keep_alive, request->expects_continue, request->has_body };
 
 	hold(request_reading_body(reader) && request_reading(reader), "behind a head is its body");
-	hold(request_method(reader).len > 0 && request_method(reader).len <= HTTP_METHOD_MAX,
+	hold(request->method.len > 0 && request->method.len <= HTTP_METHOD_MAX,
 		"a method is short");
-	hold(request_path(reader).len <= HTTP_TARGET_MAX, "a path is short");
-	see_text(seen, request_method(reader));
-	see_text(seen, request_path(reader));
-	see_text(seen, request_field(reader, TEXT("Host"), &count));
+	hold(request->path.len <= HTTP_TARGET_MAX, "a path is short");
+	see_text(seen, request->method);
+	see_text(seen, request->path);
+	see_text(seen, request_field(request, TEXT("Host"), &count));
 	see(seen, &count, sizeof(count));
-	see_text(seen, request_field(reader, TEXT("x"), &count));
+	see_text(seen, request_field(request, TEXT("x"), &count));
 	see(seen, &count, sizeof(count));
 	see(seen, flags, sizeof(flags));
 }
 
 static void see_refusal(struct seen *seen, const struct request_reader *reader)
 {
-	unsigned status = request_refusal(reader);
+	unsigned status = request_refusal(reader)->status;
+	const char *reason = request_refusal(reader)->reason;
 
 	hold(status == 400 || status == 411 || status == 413 || status == 414 || status == 431 ||
 			status == 501 || status == 505,
 		"a refusal has a status of the list");
-	hold(request_refusal_reason(reader) && request_refusal_reason(reader)[0], "and a reason");
+	hold(reason && reason[0], "and a reason");
 	see(seen, &status, sizeof(status));
-	see_text(seen, text_of(request_refusal_reason(reader)));
+	see_text(seen, text_of(reason));
 }
 
 static size_t cut(const uint8_t *key, size_t *turn, size_t left)
@@ -116,9 +117,9 @@ static void read_all(struct text bytes, size_t body_max, const uint8_t *key, str
 			hold(last != REQUEST_HEAD, "a head is reported once");
 			see_head(seen, reader);
 		} else if (step == REQUEST_WHOLE) {
-			hold(request_body(reader).len <= body_max,
+			hold(request_of(reader)->body.len <= body_max,
 				"a body is no longer than allowed");
-			see_text(seen, request_body(reader));
+			see_text(seen, request_of(reader)->body);
 			seen->requests++;
 			request_reader_reset(reader);
 			step = REQUEST_MORE;

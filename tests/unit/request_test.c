@@ -336,14 +336,14 @@ static uint32_t sum_of(struct text text)
 	return sum;
 }
 
-static void note_request(struct seen *seen, const struct request_reader *reader)
+static void note_request(struct seen *seen, struct request_reader *reader)
 {
-	struct text method = request_method(reader), path = request_path(reader);
-	struct text body = request_body(reader);
+	const struct http_request *request = request_of(reader);
+	struct text method = request->method, path = request->path, body = request->body;
 
 	seen->requests++;
 	note(seen, "%.*s %.*s keep=%d body=%zu:%08x; ", (int)method.len, method.ptr, (int)path.len,
-		path.ptr, request_keep_alive(reader), body.len, sum_of(body));
+		path.ptr, request->keep_alive, body.len, sum_of(body));
 }
 
 /* Reads as a server does: request after request until a refusal or the end. */
@@ -371,8 +371,8 @@ static void read_all(struct text bytes, cutter *cut, struct seen *seen)
 		}
 	}
 	if (step == REQUEST_REFUSED) {
-		seen->status = request_refusal(reader);
-		note(seen, "%u %s; ", seen->status, request_refusal_reason(reader));
+		seen->status = request_refusal(reader)->status;
+		note(seen, "%u %s; ", seen->status, request_refusal(reader)->reason);
 	}
 	note(seen, "%zu bytes, %zu heads, reading %d %d", at, heads, request_reading(reader),
 		request_reading_body(reader));
@@ -515,7 +515,8 @@ static void check_connections(void)
 		enum request_step step;
 		struct request_reader *reader = reader_of(connections[i].request, &step);
 
-		CHECK(step == REQUEST_WHOLE && request_keep_alive(reader) == connections[i].keep,
+		CHECK(step == REQUEST_WHOLE &&
+				request_of(reader)->keep_alive == connections[i].keep,
 			"%s", connections[i].promise);
 		request_reader_free(reader);
 	}
@@ -543,7 +544,7 @@ static void check_expectations(void)
 		struct request_reader *reader = reader_of(expectations[i].request, &step);
 
 		CHECK(step != REQUEST_REFUSED &&
-				request_expects_continue(reader) == expectations[i].expects,
+				request_of(reader)->expects_continue == expectations[i].expects,
 			"Expect: %s", expectations[i].promise);
 		request_reader_free(reader);
 	}
@@ -556,23 +557,24 @@ static void check_fields(void)
 		reader_of("POST /a?b=/c HTTP/1.1\r\nHost: h\r\nX-One:\t one \t\r\nx-two: 1\r\n"
 			  "X-TWO:2\r\nX-Empty: \t\r\nContent-Length: 5\r\n\r\nhello",
 			&step);
+	const struct http_request *request = request_of(reader);
 	size_t count = 9;
 
 	CHECK(step == REQUEST_WHOLE, "a request with fields is whole");
-	CHECK(text_equal(request_method(reader), TEXT("POST")), "the method is the method");
-	CHECK(text_equal(request_path(reader), TEXT("/a")), "the path ends at the question mark");
-	CHECK(text_equal(request_field(reader, TEXT("x-ONE"), &count), TEXT("one")) && count == 1,
+	CHECK(text_equal(request->method, TEXT("POST")), "the method is the method");
+	CHECK(text_equal(request->path, TEXT("/a")), "the path ends at the question mark");
+	CHECK(text_equal(request_field(request, TEXT("x-ONE"), &count), TEXT("one")) && count == 1,
 		"a field is found in any case and trimmed");
-	CHECK(text_equal(request_field(reader, TEXT("X-Two"), &count), TEXT("1")) && count == 2,
+	CHECK(text_equal(request_field(request, TEXT("X-Two"), &count), TEXT("1")) && count == 2,
 		"the first of two is given, and their number");
-	CHECK(request_field(reader, TEXT("X-Empty"), &count).len == 0 && count == 1,
+	CHECK(request_field(request, TEXT("X-Empty"), &count).len == 0 && count == 1,
 		"an empty field is there");
-	CHECK(request_field(reader, TEXT("X-None"), &count).len == 0 && count == 0,
+	CHECK(request_field(request, TEXT("X-None"), &count).len == 0 && count == 0,
 		"an absent field is not");
-	CHECK(request_field(reader, TEXT("X-On"), NULL).len == 0, "half a name is no name");
-	CHECK(text_equal(request_body(reader), TEXT("hello")), "the body is the body");
+	CHECK(request_field(request, TEXT("X-On"), &count).len == 0, "half a name is no name");
+	CHECK(text_equal(request->body, TEXT("hello")), "the body is the body");
 	request_reader_reset(reader);
-	CHECK(!request_reading(reader) && request_body(reader).len == 0, "reset forgets");
+	CHECK(!request_reading(reader) && request_of(reader)->body.len == 0, "reset forgets");
 	request_reader_free(reader);
 }
 
@@ -591,9 +593,10 @@ static void check_phases(void)
 		      TEXT("OST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\nx"),
 		      &used) == REQUEST_HEAD,
 		"a head is reported before its length is judged");
-	CHECK(request_reading_body(reader) && request_has_body(reader), "then the body is awaited");
+	CHECK(request_reading_body(reader) && request_of(reader)->has_body,
+		"then the body is awaited");
 	CHECK(request_read(reader, (struct text){ "", 0 }, &used) == REQUEST_REFUSED &&
-			request_refusal(reader) == 413,
+			request_refusal(reader)->status == 413,
 		"and refused for its length at once");
 	CHECK(request_read(reader, TEXT("more"), &used) == REQUEST_REFUSED && used == 0,
 		"a refusal is final");

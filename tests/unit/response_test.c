@@ -38,6 +38,9 @@ static const struct {
 		RESPONSE_WHOLE, 200, "ab", 0 },
 	{ "a trailer is dropped", TEXT_INIT(CHUNKED "2\r\nab\r\n0\r\nX: y\r\nZ: \r\n\r\n"),
 		RESPONSE_WHOLE, 200, "ab", 0 },
+	{ "a trailer of anything is dropped",
+		TEXT_INIT(CHUNKED "2\r\nab\r\n0\r\n no field\r\n: \0\x01\r\n\r\n"), RESPONSE_WHOLE,
+		200, "ab", 0 },
 	{ "an interim answer is dropped",
 		TEXT_INIT("HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" OK "Content-Length: 2\r\n\r\nok"),
 		RESPONSE_WHOLE, 200, "ok", 0 },
@@ -255,6 +258,48 @@ static void check_endless(
 		promise, sent);
 }
 
+/* head, count times piece, and end. */
+static enum response_step read_many(struct response *response, struct text head, struct text piece,
+	size_t count, struct text end)
+{
+	size_t used;
+
+	response_reset(response, false);
+	response_read(response, head, &used);
+	for (size_t i = 0; i < count; i++) {
+		if (response_read(response, piece, &used) == RESPONSE_BROKEN) {
+			return RESPONSE_BROKEN;
+		}
+	}
+	return response_read(response, end, &used);
+}
+
+static void check_counts(struct response *response)
+{
+	struct text empty = TEXT(OK "Content-Length: 0\r\n");
+	struct text chunks = TEXT(CHUNKED "0\r\n");
+	struct text line = TEXT("12345678901234\r\n"), end = TEXT("\r\n");
+
+	CHECK(read_many(response, empty, TEXT("X: y\r\n"), RESPONSE_FIELDS_MAX - 1, end) ==
+			RESPONSE_WHOLE,
+		"as many fields as allowed are taken");
+	CHECK(read_many(response, empty, TEXT("X: y\r\n"), RESPONSE_FIELDS_MAX, end) ==
+			RESPONSE_BROKEN,
+		"one more is broken");
+	CHECK(read_many(response, chunks, line, RESPONSE_TRAILER_MAX / 16 - 1,
+		      TEXT("12345678901234\r\n")) == RESPONSE_MORE,
+		"the trailer may be as long as allowed");
+	CHECK(read_many(response, chunks, line, RESPONSE_TRAILER_MAX / 16, end) == RESPONSE_BROKEN,
+		"one byte more is broken");
+	CHECK(read_many(response, TEXT(""), TEXT("HTTP/1.1 100 C\r\n\r\n"), RESPONSE_INTERIM_MAX,
+		      TEXT(OK "Content-Length: 0\r\n\r\n")) == RESPONSE_WHOLE,
+		"as many interim answers as allowed are passed over");
+	CHECK(read_many(response, TEXT(""), TEXT("HTTP/1.1 100 C\r\n\r\n"),
+		      RESPONSE_INTERIM_MAX + 1,
+		      TEXT(OK "Content-Length: 0\r\n\r\n")) == RESPONSE_BROKEN,
+		"one more is broken");
+}
+
 static void check_limits(struct response *response)
 {
 	static struct outcome out;
@@ -300,6 +345,7 @@ int main(void)
 	check_cases(response);
 	check_connection(response);
 	check_fields(response);
+	check_counts(response);
 	check_limits(response);
 	check_head_request(response);
 	response_free(response);
