@@ -55,10 +55,10 @@ static const char *not_ready_because(const struct health *health)
 	return "the queue is full";
 }
 
-static unsigned head_arrived(void *owner, const struct exchange *exchange, struct answer *answer)
+static unsigned head_arrived(void *owner, const struct http_request *request, struct answer *answer)
 {
-	struct text path = server_path(exchange);
-	struct text method = server_method(exchange);
+	struct text path = request->path;
+	struct text method = request->method;
 
 	(void)owner;
 	if (!text_equal(path, TEXT("/livez")) && !text_equal(path, TEXT("/readyz")) &&
@@ -80,7 +80,7 @@ static void answer_text(struct exchange *exchange, unsigned status, const char *
 		.content_type = "text/plain; charset=utf-8",
 	};
 
-	server_answer(exchange, &answer);
+	exchange_answer(exchange, &answer);
 }
 
 static void answer_ready(const struct health *health, struct exchange *exchange)
@@ -108,14 +108,15 @@ static void answer_metrics(struct exchange *exchange)
 		return;
 	}
 	answer.body.ptr = exposition;
-	server_answer(exchange, &answer);
+	exchange_answer(exchange, &answer);
 	free(exposition);
 }
 
-static void request_arrived(void *owner, struct exchange *exchange)
+static void request_arrived(
+	void *owner, struct exchange *exchange, const struct http_request *request)
 {
 	const struct health *health = owner;
-	struct text path = server_path(exchange);
+	struct text path = request->path;
 
 	if (text_equal(path, TEXT("/readyz"))) {
 		answer_ready(health, exchange);
@@ -195,7 +196,7 @@ static void status_due(void *owner)
 static bool open_admin(struct health *health, struct loop *loop, const char *address, char *problem,
 	size_t problem_size)
 {
-	static const struct server_events events = {
+	static const struct exchange_events events = {
 		.head_arrived = head_arrived,
 		.request_arrived = request_arrived,
 	};

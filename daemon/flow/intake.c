@@ -31,15 +31,16 @@ struct intake {
 struct delivery {
 	unsigned magic;
 	struct exchange *exchange; /* borrowed from the server; NULL once the peer has gone */
+	int64_t arrived_us;
 };
 
 /* The cheap questions, before the body is read: is it for us, and is there room? A target that is
  * no path ("OPTIONS *", "CONNECT host:1") is wrong for its method, not for its path. */
-static unsigned head_arrived(void *owner, const struct exchange *exchange, struct answer *answer)
+static unsigned head_arrived(void *owner, const struct http_request *request, struct answer *answer)
 {
 	const struct intake *intake = owner;
-	bool is_post = text_equal(server_method(exchange), TEXT("POST"));
-	struct text path = server_path(exchange);
+	bool is_post = text_equal(request->method, TEXT("POST"));
+	struct text path = request->path;
 
 	if (!text_equal(path, text_of(intake->path)) &&
 		(is_post || text_has_prefix(path, TEXT("/")))) {
@@ -58,17 +59,18 @@ static unsigned head_arrived(void *owner, const struct exchange *exchange, struc
 	return 0;
 }
 
-static struct text field_once(struct exchange *exchange, struct text name, bool *repeated)
+static struct text field_once(const struct http_request *request, struct text name, bool *repeated)
 {
 	size_t count = 0;
-	struct text value = server_field(exchange, name, &count);
+	struct text value = request_field(request, name, &count);
 
 	*repeated = *repeated || count > 1;
 	return value;
 }
 
 /* What the request says of its own signature, in the words of the configured scheme. */
-static struct signature_claim claim_of(const struct intake *intake, struct exchange *exchange)
+static struct signature_claim claim_of(
+	const struct intake *intake, const struct http_request *request)
 {
 	struct signature_claim claim = { .repeated = false };
 	bool *repeated = &claim.repeated;
@@ -76,17 +78,17 @@ static struct signature_claim claim_of(const struct intake *intake, struct excha
 	if (intake->rules.scheme != SIGNATURE_STANDARD) {
 		struct text name = text_of(intake->signature_header);
 
-		claim.signature = field_once(exchange, name, repeated);
+		claim.signature = field_once(request, name, repeated);
 		return claim;
 	}
-	claim.signature = field_once(exchange, TEXT("webhook-signature"), repeated);
+	claim.signature = field_once(request, TEXT("webhook-signature"), repeated);
 	if (claim.signature.len > 0) {
-		claim.id = field_once(exchange, TEXT("webhook-id"), repeated);
-		claim.timestamp = field_once(exchange, TEXT("webhook-timestamp"), repeated);
+		claim.id = field_once(request, TEXT("webhook-id"), repeated);
+		claim.timestamp = field_once(request, TEXT("webhook-timestamp"), repeated);
 	} else {
-		claim.signature = field_once(exchange, TEXT("svix-signature"), repeated);
-		claim.id = field_once(exchange, TEXT("svix-id"), repeated);
-		claim.timestamp = field_once(exchange, TEXT("svix-timestamp"), repeated);
+		claim.signature = field_once(request, TEXT("svix-signature"), repeated);
+		claim.id = field_once(request, TEXT("svix-id"), repeated);
+		claim.timestamp = field_once(request, TEXT("svix-timestamp"), repeated);
 	}
 	return claim;
 }
@@ -96,7 +98,7 @@ static void answer_unavailable(struct exchange *exchange)
 	struct answer answer = { .status = 503, .retry_after_s = INTAKE_RETRY_AFTER_S };
 
 	metrics_add(METRIC_DELIVERIES_UNAVAILABLE, 1);
-	server_answer(exchange, &answer);
+	exchange_answer(exchange, &answer);
 }
 
 static void log_refusal(struct intake *intake, enum signature_verdict verdict)
@@ -121,16 +123,17 @@ static void answer_refused(
 		return;
 	}
 	metrics_add(METRIC_DELIVERIES_UNSIGNED, 1);
-	server_answer(exchange, &answer);
+	exchange_answer(exchange, &answer);
 }
 
 static void delivery_committed(void *tag, enum batch_end end, enum outcome outcome);
 
-static void delivery_arrived(void *owner, struct exchange *exchange)
+static void delivery_arrived(
+	void *owner, struct exchange *exchange, const struct http_request *request)
 {
 	struct intake *intake = owner;
-	struct signature_claim claim = claim_of(intake, exchange);
-	struct text body = server_body(exchange);
+	struct signature_claim claim = claim_of(intake, request);
+	struct text body = request->body;
 	size_t secret = 0;
 	struct fact fact;
 
@@ -151,17 +154,19 @@ static void delivery_arrived(void *owner, struct exchange *exchange)
 
 	/* Never fails: a body we cannot use is a fact for the quarantine, and is kept like any
 	 * other. */
-	event_parse(body, server_arrived_us(exchange), text_of(intake->business), &fact);
+	event_parse(body, request->arrived_us, text_of(intake->business), &fact);
 
 	struct delivery *delivery = memory_new(sizeof(*delivery));
-	*delivery = (struct delivery){ .magic = DELIVERY_MAGIC, .exchange = exchange };
+	*delivery = (struct delivery){
+		.magic = DELIVERY_MAGIC, .exchange = exchange, .arrived_us = request->arrived_us
+	};
 	if (!batch_add(intake->batch, &fact, delivery_committed, delivery)) {
 		free(delivery);
 		metrics_add(METRIC_QUEUE_REFUSED, 1);
 		answer_unavailable(exchange);
 		return;
 	}
-	server_hold(exchange, delivery);
+	exchange_hold(exchange, delivery);
 }
 
 static enum metric metric_of(enum outcome outcome)
@@ -185,16 +190,16 @@ static enum metric metric_of(enum outcome outcome)
 	die("a busy fact was called committed");
 }
 
-static void answer_taken(struct exchange *exchange, enum outcome outcome)
+static void answer_taken(const struct delivery *delivery, enum outcome outcome)
 {
 	char body[INTAKE_ANSWER_BODY_MAX];
 	int len = snprintf(body, sizeof(body), "{\"success\":true,\"outcome\":\"%s\"}",
 		fact_outcome_name(outcome));
 	struct answer answer = { .status = 200, .body = { body, (size_t)len } };
-	int64_t waited_us = clock_wall_us() - server_arrived_us(exchange);
+	int64_t waited_us = clock_wall_us() - delivery->arrived_us;
 
 	metrics_observe(HISTOGRAM_ANSWER_SECONDS, (double)waited_us / 1e6);
-	server_answer(exchange, &answer);
+	exchange_answer(delivery->exchange, &answer);
 }
 
 /* The transaction has ended, well or badly. Only here is a delivery answered 200. */
@@ -207,8 +212,7 @@ static void delivery_committed(void *tag, enum batch_end end, enum outcome outco
 		metrics_add(metric_of(outcome), 1);
 	}
 	if (delivery->exchange && end == BATCH_COMMITTED) {
-		answer_taken(
-			delivery->exchange, outcome); /* a duplicate is as welcome as a new one */
+		answer_taken(delivery, outcome); /* a duplicate is as welcome as a new one */
 	} else if (delivery->exchange) {
 		answer_unavailable(delivery->exchange);
 	}
@@ -240,7 +244,7 @@ static void set_options(struct intake *intake, const struct intake_options *opti
 struct intake *intake_new(struct loop *loop, struct batch *batch,
 	const struct intake_options *options, char *problem, size_t problem_size)
 {
-	static const struct server_events events = {
+	static const struct exchange_events events = {
 		.head_arrived = head_arrived,
 		.request_arrived = delivery_arrived,
 		.exchange_gone = exchange_gone,

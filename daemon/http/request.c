@@ -98,11 +98,14 @@ static bool check_host(struct request_reader *reader)
 
 static bool check_framing(struct request_reader *reader)
 {
-	if (!body_expect(&reader->body, reader->head.head, &reader->refusal)) {
+	const struct head *head = reader->head.head;
+
+	if (!body_expect(&reader->body, head, &reader->refusal)) {
 		return false;
 	}
 	return reader->body.end != BODY_UNSAID ||
-	       !text_equal(reader->request.method, TEXT("POST")) || no(reader, 411, "no_length");
+	       !text_equal(head_text(head, head->method), TEXT("POST")) ||
+	       no(reader, 411, "no_length");
 }
 
 /* "close" in any Connection field wins. */
@@ -128,12 +131,12 @@ static bool finish_head(struct request_reader *reader)
 	const struct head *head = reader->head.head;
 	struct http_request *request = &reader->request;
 
-	request->head = head;
-	request->method = head_text(head, head->method);
-	request->path = head_text(head, head->path);
 	if (!check_host(reader) || !check_framing(reader)) {
 		return false;
 	}
+	request->head = head;
+	request->method = head_text(head, head->method);
+	request->path = head_text(head, head->path);
 	request->has_body = reader->body.end == BODY_CHUNKS || reader->body.left > 0;
 	request->keep_alive = keeps_alive(head);
 	request->expects_continue = expects_continue(request);

@@ -2,16 +2,11 @@
  *
  * One listener, plain or TLS. Answers leave in the order of the requests of a connection; the next
  * pipelined request is looked at only after the answer to the one before it. What the server
- * refuses by itself (framing, limits, deadlines, head_arrived) is counted and logged here.
+ * refuses by itself (framing, limits, deadlines, head_arrived) is counted and logged.
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/text.h"
-#include "http/answer.h"
-#include "io/loop.h"
+#include "http/exchange.h"
 
 enum {
 	SERVER_HEAD_MS =
@@ -29,11 +24,9 @@ enum {
 	SERVER_RETRY_AFTER_S = 1,   /* with the server's own 503 */
 	SERVER_BODIES_MAX =
 		64 * 1024 * 1024, /* bytes of all bodies in memory, signed or not: 503 */
-	SERVER_REQUEST_ID_MAX = 24,
 };
 
-struct server;   /* heap */
-struct exchange; /* one request and its answer; owned by the server */
+struct server; /* heap */
 
 struct server_options {
 	const char *address;         /* "127.0.0.1:8480", "[::1]:0"; port 0 = any */
@@ -52,24 +45,9 @@ struct server_options {
 	size_t bodies_max;
 };
 
-/* All run from the loop, and none may free the server. */
-struct server_events {
-	/* The headers are complete, the body has not been read. Return 0 to read it, or a status to
-	 * refuse with (404, 405, 503): the server answers and closes if there is a body. *answer is
-	 * preset. May be NULL. */
-	unsigned (*head_arrived)(
-		void *owner, const struct exchange *exchange, struct answer *answer);
-	/* The request is whole. Call server_answer() now, or server_hold() and answer later. */
-	void (*request_arrived)(void *owner, struct exchange *exchange);
-	/* Only after server_hold(): the peer went away, was answered 503 at answer_ms, or the
-	 * server is being freed. The exchange is gone when this returns. A peer that has only ended
-	 * its own side still waits for its answer. */
-	void (*exchange_gone)(void *owner, void *tag);
-};
-
 /* NULL with a sentence in problem. events and options are copied, strings in them too. */
 struct server *server_new(struct loop *loop, const struct server_options *options,
-	const struct server_events *events, void *owner, char *problem, size_t problem_size);
+	const struct exchange_events *events, void *owner, char *problem, size_t problem_size);
 void server_free(struct server *server);
 
 /* "127.0.0.1:43211": where it really listens; also after server_drain(). */
@@ -83,16 +61,3 @@ bool server_reload_tls(struct server *server, char *problem, size_t problem_size
  * with "Connection: close", close idle connections; drained runs once when none is left, and may
  * free the server. */
 void server_drain(struct server *server, loop_fired *drained, void *owner);
-
-struct text server_method(const struct exchange *exchange);
-struct text server_path(const struct exchange *exchange);
-struct text server_field(const struct exchange *exchange, struct text name, size_t *ret_count);
-struct text server_body(const struct exchange *exchange);
-int64_t server_arrived_us(const struct exchange *exchange);     /* wall time it was whole */
-const char *server_request_id(const struct exchange *exchange); /* for the log and for errors */
-
-/* Keep the exchange for a later answer; tag comes back with exchange_gone. */
-void server_hold(struct exchange *exchange, void *tag);
-
-/* The exchange is gone when this returns. Never calls back. */
-void server_answer(struct exchange *exchange, const struct answer *answer);

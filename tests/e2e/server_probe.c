@@ -29,6 +29,7 @@ struct held {
 	LIST_ENTRY(held) entry;
 	struct probe *probe;
 	struct exchange *exchange;
+	const struct http_request *request;
 	struct loop_timer *timer; /* NULL: until somebody takes it away */
 };
 
@@ -48,10 +49,9 @@ static void drop(struct held *held)
 	free(held);
 }
 
-static void echo(struct exchange *exchange)
+static void echo(struct exchange *exchange, const struct http_request *request)
 {
-	struct text body = server_body(exchange);
-	struct text method = server_method(exchange), path = server_path(exchange);
+	struct text method = request->method, path = request->path, body = request->body;
 	char out[ECHO_MAX];
 	uint32_t sum = 2166136261u;
 	struct answer answer = { .status = 200 };
@@ -64,7 +64,7 @@ static void echo(struct exchange *exchange)
 		(int)method.len, method.ptr, (int)path.len, path.ptr, body.len, sum);
 	answer.body.ptr = out;
 	answer.content_type = "text/plain";
-	server_answer(exchange, &answer);
+	exchange_answer(exchange, &answer);
 }
 
 static void answer_large(struct exchange *exchange)
@@ -73,32 +73,32 @@ static void answer_large(struct exchange *exchange)
 	struct answer answer = { .status = 200, .body = { bytes, LARGE_BYTES } };
 
 	memset(bytes, 'x', LARGE_BYTES);
-	server_answer(exchange, &answer);
+	exchange_answer(exchange, &answer);
 	free(bytes);
 }
 
-static bool is_path(const struct exchange *exchange, const char *path)
+static bool is_path(const struct http_request *request, const char *path)
 {
-	return text_equal(server_path(exchange), text_of(path));
+	return text_equal(request->path, text_of(path));
 }
 
-static unsigned head_arrived(void *owner, const struct exchange *exchange, struct answer *answer)
+static unsigned head_arrived(void *owner, const struct http_request *request, struct answer *answer)
 {
 	static const char *const paths[] = { "/echo", "/hold", "/later", "/busy", "/large", "*" };
 	const struct probe *probe = owner;
-	bool known = probe->any || text_equal(server_method(exchange), TEXT("CONNECT"));
+	bool known = probe->any || text_equal(request->method, TEXT("CONNECT"));
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		known = known || is_path(exchange, paths[i]);
+		known = known || is_path(request, paths[i]);
 	}
 	if (!known) {
 		return 404;
 	}
-	if (!probe->any && !text_equal(server_method(exchange), TEXT("POST"))) {
+	if (!probe->any && !text_equal(request->method, TEXT("POST"))) {
 		answer->allow = "POST";
 		return 405;
 	}
-	if (is_path(exchange, "/busy")) {
+	if (is_path(request, "/busy")) {
 		answer->retry_after_s = 1;
 		return 503;
 	}
@@ -109,34 +109,36 @@ static void later_due(void *owner)
 {
 	struct held *held = owner;
 
-	echo(held->exchange);
+	echo(held->exchange, held->request);
 	drop(held);
 }
 
-static void hold(struct probe *probe, struct exchange *exchange)
+static void hold(struct probe *probe, struct exchange *exchange, const struct http_request *request)
 {
 	struct held *held = memory_new(sizeof(*held));
 
 	held->probe = probe;
 	held->exchange = exchange;
+	held->request = request;
 	LIST_INSERT_HEAD(&probe->held, held, entry);
-	if (is_path(exchange, "/later")) {
+	if (is_path(request, "/later")) {
 		held->timer = loop_timer_new(probe->loop, later_due, held);
 		loop_timer_start(held->timer, probe->later_ms);
 	}
-	server_hold(exchange, held);
+	exchange_hold(exchange, held);
 }
 
-static void request_arrived(void *owner, struct exchange *exchange)
+static void request_arrived(
+	void *owner, struct exchange *exchange, const struct http_request *request)
 {
 	struct probe *probe = owner;
 
-	if (is_path(exchange, "/hold") || is_path(exchange, "/later")) {
-		hold(probe, exchange);
-	} else if (is_path(exchange, "/large")) {
+	if (is_path(request, "/hold") || is_path(request, "/later")) {
+		hold(probe, exchange, request);
+	} else if (is_path(request, "/large")) {
 		answer_large(exchange);
 	} else {
-		echo(exchange);
+		echo(exchange, request);
 	}
 }
 
@@ -225,7 +227,7 @@ static void set(struct server_options *options, struct probe *probe, const char 
 
 int main(int argc, char **argv)
 {
-	static const struct server_events events = {
+	static const struct exchange_events events = {
 		.head_arrived = head_arrived,
 		.request_arrived = request_arrived,
 		.exchange_gone = exchange_gone,
