@@ -62,7 +62,7 @@ static void check_api_key(const struct config *config, struct faults *faults)
 static void check_ca_file(const struct config *config, struct faults *faults)
 {
 	const char *ca_file = config_settings(config)->torque.ca_file;
-	char problem[CLIENT_PROBLEM_MAX];
+	struct problem problem;
 	struct loop *loop;
 	struct client *client;
 
@@ -70,9 +70,9 @@ static void check_ca_file(const struct config *config, struct faults *faults)
 		return;
 	}
 	loop = loop_new();
-	client = client_new(loop, "https://localhost", ca_file, problem);
+	client = client_new(loop, "https://localhost", ca_file, &problem);
 	if (!client) {
-		config_fault(config, CONFIG_TORQUE_CA_FILE, faults, ": %s", problem);
+		config_fault(config, CONFIG_TORQUE_CA_FILE, faults, ": %s", problem.text);
 	}
 	client_free(client);
 	loop_free(loop);
@@ -114,8 +114,7 @@ static void check_certificate(const struct config *config, struct faults *faults
 	if (!settings->listen.tls_certificate[0] || !settings->listen.tls_key[0]) {
 		return; /* plain, or one of them missing: that has been said */
 	}
-	tls = stream_tls_new(settings->listen.tls_certificate, settings->listen.tls_key,
-		problem.text, sizeof(problem.text));
+	tls = stream_tls_new(settings->listen.tls_certificate, settings->listen.tls_key, &problem);
 	if (tls) {
 		check_validity(config, tls, faults);
 	} else {

@@ -67,8 +67,7 @@ struct receiver *receiver_new(struct loop *loop, const struct settings *settings
 	receiver->listen_fd = listen_fd;
 	receiver->look = loop_timer_new(loop, look_at_batch, receiver);
 	receiver->batch = batch_new(loop, &batch);
-	receiver->intake =
-		intake_new(loop, receiver->batch, &intake, problem->text, sizeof(problem->text));
+	receiver->intake = intake_new(loop, receiver->batch, &intake, problem);
 	if (!receiver->intake) {
 		receiver_free(receiver);
 		return NULL;
@@ -93,7 +92,7 @@ bool receiver_change(struct receiver *receiver, const struct settings *settings,
 {
 	struct intake_options intake = options_intake(settings, secrets, receiver->listen_fd);
 
-	return intake_change(receiver->intake, &intake, problem->text, sizeof(problem->text));
+	return intake_change(receiver->intake, &intake, problem);
 }
 
 void receiver_drain(struct receiver *receiver, loop_fired *drained, void *owner)

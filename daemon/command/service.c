@@ -219,8 +219,7 @@ static int open_health(struct service *service)
 	const struct health_options options = options_health(settings, service->receiver != NULL);
 	struct problem problem;
 
-	service->health = health_new(service->loop, batch, service->reconcile, &options,
-		problem.text, sizeof(problem.text));
+	service->health = health_new(service->loop, batch, service->reconcile, &options, &problem);
 	return service->health ? EX_OK : refuse_to_listen(&problem);
 }
 

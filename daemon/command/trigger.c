@@ -253,12 +253,12 @@ static bool own_url(const struct settings *settings, char out[TRIGGER_URL_MAX])
 static int send_all(struct trigger *trigger, const char *url)
 {
 	const char *ca_file = verb_value(trigger->command, "ca-file");
-	char problem[CLIENT_PROBLEM_MAX];
+	struct problem problem;
 
 	trigger->loop = loop_new();
-	trigger->client = client_new(trigger->loop, url, ca_file, problem);
+	trigger->client = client_new(trigger->loop, url, ca_file, &problem);
 	if (!trigger->client) {
-		fprintf(stderr, "orderd: %s: %s\n", url, problem);
+		fprintf(stderr, "orderd: %s: %s\n", url, problem.text);
 		loop_free(trigger->loop);
 		return EX_USAGE;
 	}

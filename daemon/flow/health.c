@@ -193,8 +193,8 @@ static void status_due(void *owner)
 	loop_timer_start(health->status, HEALTH_STATUS_MS);
 }
 
-static bool open_admin(struct health *health, struct loop *loop, const char *address, char *problem,
-	size_t problem_size)
+static bool open_admin(
+	struct health *health, struct loop *loop, const char *address, struct problem *problem)
 {
 	static const struct exchange_events events = {
 		.head_arrived = head_arrived,
@@ -208,13 +208,13 @@ static bool open_admin(struct health *health, struct loop *loop, const char *add
 		.answer_ms = SERVER_ANSWER_MS,
 	};
 
-	health->server = server_new(loop, &options, &events, health, problem, problem_size);
+	health->server = server_new(loop, &options, &events, health, problem);
 	return health->server != NULL;
 }
 
 struct health *health_new(struct loop *loop, const struct batch *batch,
-	const struct reconcile *reconcile, const struct health_options *options, char *problem,
-	size_t problem_size)
+	const struct reconcile *reconcile, const struct health_options *options,
+	struct problem *problem)
 {
 	struct health *health = memory_new(sizeof(*health));
 
@@ -225,7 +225,7 @@ struct health *health_new(struct loop *loop, const struct batch *batch,
 	health->status = loop_timer_new(loop, status_due, health);
 	health->watchdog_ms = notify_watchdog_ms();
 	if (options->address && options->address[0] &&
-		!open_admin(health, loop, options->address, problem, problem_size)) {
+		!open_admin(health, loop, options->address, problem)) {
 		health_free(health);
 		return NULL;
 	}

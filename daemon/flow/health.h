@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/problem.h"
 #include "flow/batch.h"
 #include "flow/reconcile.h"
 #include "io/loop.h"
@@ -22,8 +23,8 @@ struct health_options {
 /* batch, reconcile: borrowed; NULL = there is no such half, but not both. NULL with a sentence in
  * problem. */
 struct health *health_new(struct loop *loop, const struct batch *batch,
-	const struct reconcile *reconcile, const struct health_options *options, char *problem,
-	size_t problem_size);
+	const struct reconcile *reconcile, const struct health_options *options,
+	struct problem *problem);
 void health_free(struct health *health);
 
 /* Where the admin listener is, or "". */

@@ -242,7 +242,7 @@ static void set_options(struct intake *intake, const struct intake_options *opti
 }
 
 struct intake *intake_new(struct loop *loop, struct batch *batch,
-	const struct intake_options *options, char *problem, size_t problem_size)
+	const struct intake_options *options, struct problem *problem)
 {
 	static const struct exchange_events events = {
 		.head_arrived = head_arrived,
@@ -253,7 +253,7 @@ struct intake *intake_new(struct loop *loop, struct batch *batch,
 
 	intake->batch = batch;
 	set_options(intake, options);
-	intake->server = server_new(loop, &options->server, &events, intake, problem, problem_size);
+	intake->server = server_new(loop, &options->server, &events, intake, problem);
 	if (!intake->server) {
 		intake_free(intake);
 		return NULL;
@@ -273,11 +273,10 @@ void intake_free(struct intake *intake)
 	free(intake);
 }
 
-bool intake_change(struct intake *intake, const struct intake_options *options, char *problem,
-	size_t problem_size)
+bool intake_change(
+	struct intake *intake, const struct intake_options *options, struct problem *problem)
 {
-	if (options->server.tls_certificate &&
-		!server_reload_tls(intake->server, problem, problem_size)) {
+	if (options->server.tls_certificate && !server_reload_tls(intake->server, problem)) {
 		return false;
 	}
 	set_options(intake, options);

@@ -20,13 +20,13 @@ struct intake_options {
 
 /* batch is borrowed. NULL with a sentence in problem. */
 struct intake *intake_new(struct loop *loop, struct batch *batch,
-	const struct intake_options *options, char *problem, size_t problem_size);
+	const struct intake_options *options, struct problem *problem);
 void intake_free(struct intake *intake);
 
 /* Reload: rules, header, path and business are copied from options; the listener's certificate is
  * read again. False and nothing changed, with a sentence in problem. */
-bool intake_change(struct intake *intake, const struct intake_options *options, char *problem,
-	size_t problem_size);
+bool intake_change(
+	struct intake *intake, const struct intake_options *options, struct problem *problem);
 
 const char *intake_address(const struct intake *intake);
 

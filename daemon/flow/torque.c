@@ -288,15 +288,13 @@ const char *torque_end_name(enum torque_end end)
 }
 
 struct torque *torque_new(
-	struct loop *loop, const struct torque_options *options, char *problem, size_t problem_size)
+	struct loop *loop, const struct torque_options *options, struct problem *problem)
 {
-	char why[CLIENT_PROBLEM_MAX] = "";
 	const char *ca_file = options->ca_file && options->ca_file[0] ? options->ca_file : NULL;
 	struct torque *torque = memory_new(sizeof(*torque));
 
-	torque->client = client_new(loop, options->base_url, ca_file, why);
+	torque->client = client_new(loop, options->base_url, ca_file, problem);
 	if (!torque->client) {
-		snprintf(problem, problem_size, "%s", why);
 		free(torque);
 		return NULL;
 	}

@@ -64,8 +64,8 @@ struct torque_answer {
 /* Exactly once for each torque_ask() that returned true, from the loop, never from inside it. */
 typedef void torque_done(void *tag, const struct torque_answer *answer);
 
-struct torque *torque_new(struct loop *loop, const struct torque_options *options, char *problem,
-	size_t problem_size);
+struct torque *torque_new(
+	struct loop *loop, const struct torque_options *options, struct problem *problem);
 void torque_free(struct torque *torque);
 
 /* Whether they call the same API with the same key. */

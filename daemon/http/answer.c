@@ -1,3 +1,4 @@
+/* The head of an answer, and the body of an error, as they are sent. */
 #include "http/answer.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* The line before a chunk, byte by byte: one function for each state. */
 #include "http/chunk.h"
 
 enum state {

@@ -1,3 +1,4 @@
+/* Requests to one origin, one at a time: look up, connect, send, read, and tell what came. */
 #include "http/client.h"
 
 #include <assert.h>
@@ -25,13 +26,9 @@
 #include "io/dns.h"
 
 enum {
-	HTTPS_MAGIC = 0x48545053,
+	CLIENT_MAGIC = 0x48545053,
 	ATTEMPT_MS = 5000,   /* for one address, while there are others to try */
 	IDLE_MAX_MS = 15000, /* a connection idle for longer may be dead without a sign of it */
-};
-
-struct client_fields {
-	struct response *response;
 };
 
 struct client {
@@ -62,12 +59,12 @@ struct client {
 
 	bool ended; /* end and problem are valid, and ending is posted */
 	enum client_end end;
-	char problem[CLIENT_PROBLEM_MAX];
+	struct problem problem;
 };
 
 static void addresses_found(void *owner, const struct dns_answer *answer);
 static void try_address(struct client *client);
-static void attempt_is_late(void *owner);
+static void attempt_timed_out(void *owner);
 static void deadline_passed(void *owner);
 static void stream_changed(struct bufferevent *stream, short what, void *owner);
 static void bytes_arrived(struct bufferevent *stream, void *owner);
@@ -97,7 +94,7 @@ static void end_with(struct client *client, enum client_end end, const char *for
 	client->ended = true;
 	client->end = end;
 	va_start(arguments, format);
-	vsnprintf(client->problem, sizeof(client->problem), format, arguments);
+	vsnprintf(client->problem.text, sizeof(client->problem.text), format, arguments);
 	va_end(arguments);
 	loop_task_post(client->ending);
 }
@@ -110,18 +107,18 @@ static const char *library_reason(void)
 	return reason ? reason : "no reason given";
 }
 
-static SSL_CTX *tls_new(const char *ca_file, char problem[CLIENT_PROBLEM_MAX])
+static SSL_CTX *tls_new(const char *ca_file, struct problem *problem)
 {
 	SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
 
 	if (!tls || SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1) {
-		snprintf(problem, CLIENT_PROBLEM_MAX, "cannot set up TLS: %s", library_reason());
+		problem_say(problem, "cannot set up TLS: %s", library_reason());
 		SSL_CTX_free(tls);
 		return NULL;
 	}
 	if ((ca_file ? SSL_CTX_load_verify_file(tls, ca_file)
 		     : SSL_CTX_set_default_verify_paths(tls)) != 1) {
-		snprintf(problem, CLIENT_PROBLEM_MAX, "cannot read the authorities in %s: %s",
+		problem_say(problem, "cannot read the authorities in %s: %s",
 			ca_file ? ca_file : "the system's store", library_reason());
 		SSL_CTX_free(tls);
 		return NULL;
@@ -131,13 +128,12 @@ static SSL_CTX *tls_new(const char *ca_file, char problem[CLIENT_PROBLEM_MAX])
 	return tls;
 }
 
-struct client *client_new(struct loop *loop, const char *base_url, const char *ca_file,
-	char problem[CLIENT_PROBLEM_MAX])
+struct client *client_new(
+	struct loop *loop, const char *base_url, const char *ca_file, struct problem *problem)
 {
 	struct url url;
 	SSL_CTX *tls = NULL;
 
-	_Static_assert((int)URL_PROBLEM_MAX <= (int)CLIENT_PROBLEM_MAX, "its sentences fit");
 	if (!url_parse(text_of(base_url), &url, problem)) {
 		return NULL;
 	}
@@ -150,12 +146,12 @@ struct client *client_new(struct loop *loop, const char *base_url, const char *c
 
 	struct client *client = memory_new(sizeof(*client));
 
-	client->magic = HTTPS_MAGIC;
+	client->magic = CLIENT_MAGIC;
 	client->loop = loop;
 	client->url = url;
 	client->tls = tls;
 	client->deadline = loop_timer_new(loop, deadline_passed, client);
-	client->attempt = loop_timer_new(loop, attempt_is_late, client);
+	client->attempt = loop_timer_new(loop, attempt_timed_out, client);
 	client->ending = loop_task_new(loop, attempt_ended, client);
 	client->request = buffer_or_die();
 	client->response = response_new(CLIENT_HEAD_MAX, CLIENT_BODY_MAX);
@@ -298,7 +294,7 @@ static void addresses_found(void *owner, const struct dns_answer *answer)
 {
 	struct client *client = owner;
 
-	assert(client->magic == HTTPS_MAGIC);
+	assert(client->magic == CLIENT_MAGIC);
 	client->found = *answer;
 	dns_free(client->lookup); /* answer goes with it */
 	client->lookup = NULL;
@@ -363,11 +359,11 @@ static void try_address(struct client *client)
 	}
 }
 
-static void attempt_is_late(void *owner)
+static void attempt_timed_out(void *owner)
 {
 	struct client *client = owner;
 
-	assert(client->magic == HTTPS_MAGIC);
+	assert(client->magic == CLIENT_MAGIC);
 	if (!client->connected) {
 		end_with(client, CLIENT_UNREACHABLE, "%s cannot be reached in time",
 			client->url.authority);
@@ -378,7 +374,7 @@ static void deadline_passed(void *owner)
 {
 	struct client *client = owner;
 
-	assert(client->magic == HTTPS_MAGIC);
+	assert(client->magic == CLIENT_MAGIC);
 	end_with(client, CLIENT_LATE, "%s has not answered within %lld ms", client->url.authority,
 		(long long)client->deadline_ms);
 }
@@ -434,7 +430,7 @@ static void stream_changed(struct bufferevent *stream, short what, void *owner)
 	struct client *client = owner;
 	int on = 1;
 
-	assert(client->magic == HTTPS_MAGIC && client->stream == stream);
+	assert(client->magic == CLIENT_MAGIC && client->stream == stream);
 	if (!client->running || client->ended) {
 		client->used_up = true;
 	} else if ((what & BEV_EVENT_CONNECTED) != 0) {
@@ -454,7 +450,7 @@ static void bytes_arrived(struct bufferevent *stream, void *owner)
 	struct client *client = owner;
 	size_t used;
 
-	assert(client->magic == HTTPS_MAGIC && client->stream == stream);
+	assert(client->magic == CLIENT_MAGIC && client->stream == stream);
 	if (!client->running || client->ended) {
 		client->used_up = true; /* by an answer nobody asked for */
 		bufferevent_disable(stream, EV_READ);
@@ -494,36 +490,35 @@ static bool try_next_address(struct client *client)
 	return true;
 }
 
-/* done may send the next request or free https, so the answer goes with this frame. */
+/* done may send the next request or free the client, so the answer goes with this frame. */
 static void tell(struct client *client)
 {
-	struct client_fields fields = { client->response };
-	char problem[CLIENT_PROBLEM_MAX];
+	struct response *response = client->response;
+	struct problem problem = client->problem;
 	struct client_answer answer = {
 		.end = client->end,
 		.body = TEXT(""),
-		.problem = problem,
-		.fields = &fields,
+		.problem = problem.text,
+		.response = response,
 	};
 
-	memcpy(problem, client->problem, sizeof(problem));
 	if (answer.end == CLIENT_ANSWERED) {
-		answer.status = response_status(fields.response);
-		answer.body = response_body(fields.response);
+		answer.status = response_status(response);
+		answer.body = response_body(response);
 	}
 	client->response = response_new(CLIENT_HEAD_MAX, CLIENT_BODY_MAX);
 	client->running = false;
 	client->ended = false;
 	client->idle_since_ms = clock_mono_ms();
 	client->done(client->tag, &answer);
-	response_free(fields.response);
+	response_free(response);
 }
 
 static void attempt_ended(void *owner)
 {
 	struct client *client = owner;
 
-	assert(client->magic == HTTPS_MAGIC && client->running && client->ended);
+	assert(client->magic == CLIENT_MAGIC && client->running && client->ended);
 	loop_timer_stop(client->attempt);
 	if (try_next_address(client)) {
 		return;
@@ -542,5 +537,5 @@ struct text client_answer_field(const struct client_answer *answer, const char *
 	if (answer->end != CLIENT_ANSWERED) {
 		return TEXT("");
 	}
-	return response_field(answer->fields->response, text_of(name));
+	return response_field(answer->response, text_of(name));
 }

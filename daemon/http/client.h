@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/problem.h"
 #include "base/text.h"
 #include "io/loop.h"
 
@@ -14,11 +15,11 @@ enum {
 	CLIENT_HEAD_MAX = 32 * 1024,
 	CLIENT_BODY_MAX = 8 * 1024 * 1024,
 	CLIENT_TOTAL_MS = 30000, /* name, connect, handshake, request and answer together */
-	CLIENT_PROBLEM_MAX = 256,
-	CLIENT_FIELDS_MAX = 8, /* extra request fields */
+	CLIENT_FIELDS_MAX = 8,   /* extra request fields */
 };
 
 struct client; /* heap: one origin and its connection */
+struct response;
 
 struct client_field {
 	const char *name;
@@ -45,16 +46,16 @@ struct client_answer {
 	enum client_end end;
 	unsigned status;
 	struct text body;    /* borrowed during the callback */
-	const char *problem; /* a sentence when end is not CLIENT_ANSWERED */
-	const struct client_fields *fields;
+	const char *problem; /* a sentence when end is not CLIENT_ANSWERED; borrowed like body */
+	const struct response *response; /* for client_answer_field() */
 };
 
 /* Exactly once for each client_send() that returned true, from the loop, never from inside it. */
 typedef void client_done(void *tag, const struct client_answer *answer);
 
 /* url: scheme, host, port and a path prefix. ca_file NULL = the system's. NULL with a sentence. */
-struct client *client_new(struct loop *loop, const char *base_url, const char *ca_file,
-	char problem[CLIENT_PROBLEM_MAX]);
+struct client *client_new(
+	struct loop *loop, const char *base_url, const char *ca_file, struct problem *problem);
 void client_free(struct client *client); /* a running request ends without a callback */
 
 /* False: one is running already. */

@@ -1,3 +1,4 @@
+/* The characters of HTTP by class, and refusals. */
 #include "http/grammar.h"
 
 /* clang-format off */

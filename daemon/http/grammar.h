@@ -1,4 +1,5 @@
-/* grammar.h - what the parts of the request reader share: limits, characters, and how to say no. */
+/* grammar.h - what the readers of requests and answers share: limits, characters, and how to say
+ * no. */
 #pragma once
 
 #include "base/text.h"

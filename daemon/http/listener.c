@@ -36,13 +36,13 @@ static bool bind_and_listen(int fd, const struct address *address)
 }
 
 /* A bound and listening socket, or -1. */
-static int open_socket(const char *where, char *problem, size_t problem_size)
+static int open_socket(const char *where, struct problem *problem)
 {
 	struct address address;
 	int fd;
 
 	if (!address_read(text_of(where), &address)) {
-		snprintf(problem, problem_size,
+		problem_say(problem,
 			"%.60s is no address to listen on, as 127.0.0.1:8480 or [::1]:8480 is",
 			where);
 		return -1;
@@ -51,7 +51,7 @@ static int open_socket(const char *where, char *problem, size_t problem_size)
 	if (bind_and_listen(fd, &address)) {
 		return fd;
 	}
-	snprintf(problem, problem_size, "cannot listen on %s: %s", where, strerror(errno));
+	problem_say(problem, "cannot listen on %s: %s", where, strerror(errno));
 	if (fd >= 0) {
 		close(fd);
 	}
@@ -60,21 +60,18 @@ static int open_socket(const char *where, char *problem, size_t problem_size)
 
 /* A socket that was handed over comes as it likes: it may be no listener at all, or a blocking one.
  */
-static bool adopt_socket(int fd, char *problem, size_t problem_size)
+static bool adopt_socket(int fd, struct problem *problem)
 {
 	int listening = 0;
 	socklen_t size = sizeof(listening);
 	int flags = fcntl(fd, F_GETFL);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening) {
-		snprintf(problem, problem_size, "descriptor %d is not a listening socket", fd);
-		return false;
+		return problem_say(problem, "descriptor %d is not a listening socket", fd);
 	}
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
 		fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-		snprintf(
-			problem, problem_size, "cannot use descriptor %d: %s", fd, strerror(errno));
-		return false;
+		return problem_say(problem, "cannot use descriptor %d: %s", fd, strerror(errno));
 	}
 	return true;
 }
@@ -155,14 +152,14 @@ static void connections_arrived(void *owner, unsigned want)
 }
 
 struct listener *listener_new(struct loop *loop, const char *address, int fd,
-	listener_accepted *accepted, void *owner, char *problem, size_t problem_size)
+	listener_accepted *accepted, void *owner, struct problem *problem)
 {
 	static const int on = 1;
 	struct listener *listener;
 
 	if (fd < 0) {
-		fd = open_socket(address, problem, problem_size);
-	} else if (!adopt_socket(fd, problem, problem_size)) {
+		fd = open_socket(address, problem);
+	} else if (!adopt_socket(fd, problem)) {
 		fd = -1;
 	}
 	if (fd < 0) {

@@ -5,9 +5,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-
+#include "base/problem.h"
 #include "io/loop.h"
 
 enum {
@@ -25,7 +23,7 @@ typedef void listener_accepted(void *owner, int fd);
 /* fd >= 0: a listening socket to take, in place of address ("127.0.0.1:8480", "[::1]:0"; numbers
  * only, port 0 = any). NULL with a sentence in problem; fd is then still the caller's. */
 struct listener *listener_new(struct loop *loop, const char *address, int fd,
-	listener_accepted *accepted, void *owner, char *problem, size_t problem_size);
+	listener_accepted *accepted, void *owner, struct problem *problem);
 
 /* Closes the socket; whoever handed it over may have it open still. */
 void listener_free(struct listener *listener);

@@ -248,22 +248,20 @@ static struct connection_limits limits_of(const struct server_options *options)
 	};
 }
 
-static bool open_server(struct server *server, const struct server_options *options, char *problem,
-	size_t problem_size)
+static bool open_server(
+	struct server *server, const struct server_options *options, struct problem *problem)
 {
 	if (options->tls_certificate && !options->tls_key) {
-		snprintf(problem, problem_size, "a certificate needs its key");
-		return false;
+		return problem_say(problem, "a certificate needs its key");
 	}
 	if (options->tls_certificate) {
-		server->tls = stream_tls_new(
-			options->tls_certificate, options->tls_key, problem, problem_size);
+		server->tls = stream_tls_new(options->tls_certificate, options->tls_key, problem);
 		if (!server->tls) {
 			return false;
 		}
 	}
 	server->listener = listener_new(server->loop, options->address, options->listen_fd,
-		connection_arrived, server, problem, problem_size);
+		connection_arrived, server, problem);
 	if (!server->listener) {
 		return false;
 	}
@@ -289,7 +287,7 @@ static void init_connections(
 }
 
 struct server *server_new(struct loop *loop, const struct server_options *options,
-	const struct exchange_events *events, void *owner, char *problem, size_t problem_size)
+	const struct exchange_events *events, void *owner, struct problem *problem)
 {
 	struct server *server = memory_new(sizeof(*server));
 
@@ -299,7 +297,7 @@ struct server *server_new(struct loop *loop, const struct server_options *option
 	server->body_max = options->body_max;
 	server->events = *events;
 	init_connections(server, options, owner);
-	if (!open_server(server, options, problem, problem_size)) {
+	if (!open_server(server, options, problem)) {
 		server_free(server);
 		return NULL;
 	}
@@ -329,9 +327,9 @@ const char *server_address(const struct server *server)
 	return server->address;
 }
 
-bool server_reload_tls(struct server *server, char *problem, size_t problem_size)
+bool server_reload_tls(struct server *server, struct problem *problem)
 {
-	return !server->tls || stream_tls_reload(server->tls, problem, problem_size);
+	return !server->tls || stream_tls_reload(server->tls, problem);
 }
 
 /* Requests that have begun are waited for; connections that sleep are listened to for a moment

@@ -47,7 +47,7 @@ struct server_options {
 
 /* NULL with a sentence in problem. events and options are copied, strings in them too. */
 struct server *server_new(struct loop *loop, const struct server_options *options,
-	const struct exchange_events *events, void *owner, char *problem, size_t problem_size);
+	const struct exchange_events *events, void *owner, struct problem *problem);
 void server_free(struct server *server);
 
 /* "127.0.0.1:43211": where it really listens; also after server_drain(). */
@@ -55,7 +55,7 @@ const char *server_address(const struct server *server);
 
 /* Read certificate and key again; old connections keep what they have. On failure nothing changes.
  */
-bool server_reload_tls(struct server *server, char *problem, size_t problem_size);
+bool server_reload_tls(struct server *server, struct problem *problem);
 
 /* Stop accepting (an inherited socket stays open in the service manager), answer what is in flight
  * with "Connection: close", close idle connections; drained runs once when none is left, and may

@@ -1,3 +1,4 @@
+/* An accepted connection as a stream of bytes, plain or TLS, over a bufferevent. */
 #include "http/stream.h"
 
 #include <errno.h>
@@ -48,24 +49,23 @@ static int no_password(char *out, int size, int writing, void *owner)
 	return -1; /* a daemon asks nobody */
 }
 
-static void describe(const char *what, const char *file, char *problem, size_t problem_size)
+static void describe(const char *what, const char *file, struct problem *problem)
 {
 	unsigned long error = ERR_peek_last_error();
 	const char *reason = error ? ERR_reason_error_string(error) : NULL;
 
-	snprintf(problem, problem_size, "cannot use the %s %s: %s", what, file,
-		reason ? reason : "not usable");
+	problem_say(
+		problem, "cannot use the %s %s: %s", what, file, reason ? reason : "not usable");
 	ERR_clear_error();
 }
 
-static SSL_CTX *new_context(
-	const char *certificate, const char *key, char *problem, size_t problem_size)
+static SSL_CTX *new_context(const char *certificate, const char *key, struct problem *problem)
 {
 	SSL_CTX *context CLEANUP(free_context) = SSL_CTX_new(TLS_server_method());
 	SSL_CTX *made;
 
 	if (!context || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1) {
-		describe("library", "OpenSSL", problem, problem_size);
+		describe("library", "OpenSSL", problem);
 		return NULL;
 	}
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -73,12 +73,12 @@ static SSL_CTX *new_context(
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets need no room */
 	SSL_CTX_set_default_passwd_cb(context, no_password);
 	if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1) {
-		describe("certificate", certificate, problem, problem_size);
+		describe("certificate", certificate, problem);
 		return NULL;
 	}
 	if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
 		SSL_CTX_check_private_key(context) != 1) {
-		describe("key", key, problem, problem_size);
+		describe("key", key, problem);
 		return NULL;
 	}
 	made = context;
@@ -86,10 +86,9 @@ static SSL_CTX *new_context(
 	return made;
 }
 
-struct stream_tls *stream_tls_new(
-	const char *certificate, const char *key, char *problem, size_t problem_size)
+struct stream_tls *stream_tls_new(const char *certificate, const char *key, struct problem *problem)
 {
-	SSL_CTX *context = new_context(certificate, key, problem, problem_size);
+	SSL_CTX *context = new_context(certificate, key, problem);
 	struct stream_tls *tls;
 
 	if (!context) {
@@ -113,9 +112,9 @@ void stream_tls_free(struct stream_tls *tls)
 	free(tls);
 }
 
-bool stream_tls_reload(struct stream_tls *tls, char *problem, size_t problem_size)
+bool stream_tls_reload(struct stream_tls *tls, struct problem *problem)
 {
-	SSL_CTX *context = new_context(tls->certificate, tls->key, problem, problem_size);
+	SSL_CTX *context = new_context(tls->certificate, tls->key, problem);
 
 	if (!context) {
 		return false;
@@ -325,7 +324,7 @@ void stream_silence(struct stream *stream)
 	}
 }
 
-static void discard_bytes(void *owner, unsigned want)
+static void bytes_to_discard_arrived(void *owner, unsigned want)
 {
 	struct stream *stream = owner;
 	char dropped[STREAM_DISCARD_BYTES];
@@ -343,7 +342,8 @@ bool stream_linger(struct stream *stream)
 	if (shutdown(stream->fd, SHUT_WR) != 0) {
 		return false;
 	}
-	stream->discard = loop_watch_new(stream->loop, stream->fd, discard_bytes, stream);
+	stream->discard =
+		loop_watch_new(stream->loop, stream->fd, bytes_to_discard_arrived, stream);
 	loop_watch_want(stream->discard, LOOP_READ);
 	return true;
 }

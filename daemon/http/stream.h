@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/problem.h"
 #include "base/text.h"
 #include "io/loop.h"
 
@@ -15,11 +16,11 @@ struct stream_tls; /* heap: certificate and key of a listener */
 
 /* certificate: PEM chain; both names are copied. NULL with a sentence in problem. */
 struct stream_tls *stream_tls_new(
-	const char *certificate, const char *key, char *problem, size_t problem_size);
+	const char *certificate, const char *key, struct problem *problem);
 void stream_tls_free(struct stream_tls *tls); /* streams that were made with it live on */
 
 /* Read both files again, for the streams to come. On failure nothing changes. */
-bool stream_tls_reload(struct stream_tls *tls, char *problem, size_t problem_size);
+bool stream_tls_reload(struct stream_tls *tls, struct problem *problem);
 
 /* From when until when the certificate is valid, wall time; begin > end: it does not say. */
 void stream_tls_validity(const struct stream_tls *tls, int64_t *ret_begin_us, int64_t *ret_end_us);

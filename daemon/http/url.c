@@ -7,12 +7,6 @@
 
 enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
-static bool refuse(char problem[URL_PROBLEM_MAX], const char *sentence)
-{
-	snprintf(problem, URL_PROBLEM_MAX, "%s", sentence);
-	return false;
-}
-
 bool url_is_target(struct text target)
 {
 	for (size_t i = 0; i < target.len; i++) {
@@ -100,7 +94,7 @@ static bool read_scheme(struct url *url, struct text *rest)
 	return true;
 }
 
-bool url_parse(struct text whole, struct url *ret_url, char problem[URL_PROBLEM_MAX])
+bool url_parse(struct text whole, struct url *ret_url, struct problem *problem)
 {
 	struct url url = { .tls = false };
 	struct text rest = whole;
@@ -109,7 +103,7 @@ bool url_parse(struct text whole, struct url *ret_url, char problem[URL_PROBLEM_
 	bool loopback;
 
 	if (!read_scheme(&url, &rest)) {
-		return refuse(problem, "a URL begins with https:// (or http:// on loopback)");
+		return problem_say(problem, "a URL begins with https:// (or http:// on loopback)");
 	}
 
 	const char *slash = rest.len > 0 ? memchr(rest.ptr, '/', rest.len) : NULL;
@@ -117,25 +111,26 @@ bool url_parse(struct text whole, struct url *ret_url, char problem[URL_PROBLEM_
 	struct text prefix = { rest.ptr + authority.len, rest.len - authority.len };
 
 	if (memchr(authority.ptr, '@', authority.len)) {
-		return refuse(problem, "a URL here has no user name or password");
+		return problem_say(problem, "a URL here has no user name or password");
 	}
 
 	bool bracketed = text_has_prefix(authority, TEXT("["));
 
 	if (!address_split(authority, &host, &port) ||
 		!read_host(&url, host, bracketed, &loopback)) {
-		return refuse(problem, "the URL's host is no name in ASCII and no address");
+		return problem_say(problem, "the URL's host is no name in ASCII and no address");
 	}
 	if (!read_port(&url, port)) {
-		return refuse(problem, "the URL's port is no number from 1 to 65535");
+		return problem_say(problem, "the URL's port is no number from 1 to 65535");
 	}
 	if (!read_prefix(&url, prefix)) {
-		return refuse(problem,
+		return problem_say(problem,
 			"the URL's path has a query, a fragment, or bytes that would "
 			"have to be escaped");
 	}
 	if (!url.tls && !loopback) {
-		return refuse(problem, "http:// is for a loopback address (127.0.0.1, [::1]) only");
+		return problem_say(
+			problem, "http:// is for a loopback address (127.0.0.1, [::1]) only");
 	}
 	write_authority(&url, bracketed);
 	*ret_url = url;

@@ -5,13 +5,13 @@
  */
 #pragma once
 
+#include "base/problem.h"
 #include "base/text.h"
 
 enum {
 	URL_HOST_MAX = 256,
 	URL_PREFIX_MAX = 1024,
 	URL_AUTHORITY_MAX = URL_HOST_MAX + 8,
-	URL_PROBLEM_MAX = 256,
 };
 
 struct url {
@@ -24,7 +24,7 @@ struct url {
 };
 
 /* False with a sentence, which does not repeat the URL: it may hold a password. */
-bool url_parse(struct text whole, struct url *ret_url, char problem[URL_PROBLEM_MAX]);
+bool url_parse(struct text whole, struct url *ret_url, struct problem *problem);
 
 /* Visible ASCII only: nothing that would end the line of a request. */
 bool url_is_target(struct text target);

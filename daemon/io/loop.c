@@ -1,3 +1,4 @@
+/* The event loop: libevent, and a queue of tasks that ends each round. */
 #include "io/loop.h"
 
 #include <assert.h>

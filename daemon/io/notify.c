@@ -1,3 +1,4 @@
+/* What systemd is told over its socket, and what it hands over: descriptors and the watchdog. */
 #include "io/notify.h"
 
 #include <errno.h>

@@ -447,11 +447,11 @@ static void judge_hosts(const struct config *config, struct faults *faults)
 
 static void judge_base_url(const struct config *config, struct faults *faults)
 {
-	char problem[URL_PROBLEM_MAX];
+	struct problem problem;
 	struct url ignored;
 
-	if (!url_parse(text_of(config->settings.torque.base_url), &ignored, problem)) {
-		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": %s", problem);
+	if (!url_parse(text_of(config->settings.torque.base_url), &ignored, &problem)) {
+		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, ": %s", problem.text);
 	}
 }
 

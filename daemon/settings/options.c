@@ -91,7 +91,7 @@ struct torque *options_torque(struct loop *loop, const struct config *config, st
 		return NULL;
 	}
 	options.api_key = secret_text(key);
-	torque = torque_new(loop, &options, problem.text, sizeof(problem.text));
+	torque = torque_new(loop, &options, &problem);
 	secret_free(key);
 	if (!torque) {
 		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, " = %s: %s", options.base_url,

@@ -151,7 +151,7 @@ static void take_option(const char *name, char *value)
 
 int main(int argc, char **argv)
 {
-	char problem[CLIENT_PROBLEM_MAX];
+	struct problem problem;
 
 	if (argc < 3) {
 		die("client_probe URL CA_FILE|- [OPTION VALUE]...");
@@ -160,9 +160,9 @@ int main(int argc, char **argv)
 		take_option(argv[i], argv[i + 1]);
 	}
 	loop = loop_new();
-	client = client_new(loop, argv[1], strcmp(argv[2], "-") == 0 ? NULL : argv[2], problem);
+	client = client_new(loop, argv[1], strcmp(argv[2], "-") == 0 ? NULL : argv[2], &problem);
 	if (!client) {
-		printf("{\"end\":\"refused\",\"problem\":\"%s\"}\n", problem);
+		printf("{\"end\":\"refused\",\"problem\":\"%s\"}\n", problem.text);
 		loop_free(loop);
 		return 0;
 	}

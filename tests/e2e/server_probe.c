@@ -23,7 +23,7 @@
 #include "base/memory.h"
 #include "http/server.h"
 
-enum { LATER_MS = 50, LARGE_BYTES = 1048576, ECHO_MAX = 2600, PROBLEM_MAX = 256 };
+enum { LATER_MS = 50, LARGE_BYTES = 1048576, ECHO_MAX = 2600 };
 
 struct held {
 	LIST_ENTRY(held) entry;
@@ -167,10 +167,10 @@ static void terminate(void *owner)
 static void reload(void *owner)
 {
 	struct probe *probe = owner;
-	char problem[PROBLEM_MAX] = "";
+	struct problem problem;
 
-	if (!server_reload_tls(probe->server, problem, sizeof(problem))) {
-		printf("refused %s\n", problem);
+	if (!server_reload_tls(probe->server, &problem)) {
+		printf("refused %s\n", problem.text);
 	} else {
 		puts("reloaded");
 	}
@@ -239,16 +239,16 @@ int main(int argc, char **argv)
 		.body_max = 1048576,
 	};
 	struct probe probe = { .later_ms = LATER_MS };
-	char problem[PROBLEM_MAX] = "";
+	struct problem problem;
 
 	log_setup(LOG_DEBUG, LOG_LOGFMT);
 	for (int i = 1; i < argc; i++) {
 		set(&options, &probe, argv[i]);
 	}
 	probe.loop = loop_new();
-	probe.server = server_new(probe.loop, &options, &events, &probe, problem, sizeof(problem));
+	probe.server = server_new(probe.loop, &options, &events, &probe, &problem);
 	if (!probe.server) {
-		printf("refused %s\n", problem);
+		printf("refused %s\n", problem.text);
 		loop_free(probe.loop);
 		return 1;
 	}

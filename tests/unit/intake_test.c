@@ -12,7 +12,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { GUARD_MS = 10000, REPLY_MAX = 4096, PROBLEM_TEXT_MAX = 1024 };
+enum { GUARD_MS = 10000, REPLY_MAX = 4096 };
 
 static const char event[] =
 	"{\"event\":\"order.paid\",\"data\":{\"orderId\":\"order_1\",\"status\":\"paid\"}}";
@@ -84,10 +84,10 @@ static void open_intake(enum signature_scheme scheme)
 		.signature_header = "X-Signature",
 		.business = "",
 	};
-	char problem[PROBLEM_TEXT_MAX] = "";
+	struct problem problem = { "" };
 
-	intake = intake_new(loop, NULL, &options, problem, sizeof(problem));
-	CHECK(intake != NULL, "the receiver is open (%s)", problem);
+	intake = intake_new(loop, NULL, &options, &problem);
+	CHECK(intake != NULL, "the receiver is open (%s)", problem.text);
 }
 
 static int connect_to(void)

@@ -19,7 +19,6 @@ enum {
 	POLL_MS = 2,
 	REPLY_MAX = 65536,
 	BODY_MAX = 1000,
-	PROBLEM_MAX = 256,
 };
 
 #define REQUEST                                                                                    \
@@ -140,10 +139,10 @@ static void start(struct owner *owner)
 		.connections_max = 10,
 		.body_max = 100,
 		.linger_ms = 100 };
-	char problem[PROBLEM_MAX] = "";
+	struct problem problem = { "" };
 
-	owner->server = server_new(owner->loop, &options, &events, owner, problem, sizeof(problem));
-	CHECK(owner->server != NULL, "it listens (%s)", problem);
+	owner->server = server_new(owner->loop, &options, &events, owner, &problem);
+	CHECK(owner->server != NULL, "it listens (%s)", problem.text);
 }
 
 static void end(struct owner *owner)
@@ -394,10 +393,10 @@ static void check_options(void)
 		.connections_max = 1,
 		.tls_certificate = "/nowhere/certificate.pem" };
 	struct loop *loop = loop_new();
-	char problem[PROBLEM_MAX] = "";
+	struct problem problem = { "" };
 
-	CHECK(!server_new(loop, &options, &events, NULL, problem, sizeof(problem)) && problem[0],
-		"a certificate without a key is refused (%s)", problem);
+	CHECK(!server_new(loop, &options, &events, NULL, &problem) && problem.text[0],
+		"a certificate without a key is refused (%s)", problem.text);
 	server_free(NULL);
 	loop_free(loop);
 }

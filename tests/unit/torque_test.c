@@ -25,14 +25,14 @@ static struct {
 static struct client_field fields[FIELDS_MAX];
 
 struct client *__wrap_client_new(
-	struct loop *loop, const char *base_url, const char *ca_file, char *problem);
+	struct loop *loop, const char *base_url, const char *ca_file, struct problem *problem);
 void __wrap_client_free(struct client *client);
 bool __wrap_client_send(
 	struct client *client, const struct client_request *request, client_done *done, void *tag);
 struct text __wrap_client_answer_field(const struct client_answer *answer, const char *name);
 
 struct client *__wrap_client_new(
-	struct loop *loop, const char *base_url, const char *ca_file, char *problem)
+	struct loop *loop, const char *base_url, const char *ca_file, struct problem *problem)
 {
 	static char client;
 
@@ -218,9 +218,9 @@ int main(void)
 	const struct torque_options options = {
 		.base_url = "https://api.example/v1", .ca_file = "", .api_key = TEXT(KEY)
 	};
-	char problem[256];
+	struct problem problem;
 
-	torque = torque_new(NULL, &options, problem, sizeof(problem));
+	torque = torque_new(NULL, &options, &problem);
 	check_request();
 	check_ends();
 	check_good();

@@ -75,11 +75,11 @@ static const struct {
 static void check_good(void)
 {
 	for (size_t i = 0; i < COUNT(good); i++) {
-		char problem[URL_PROBLEM_MAX] = "";
+		struct problem problem = { "" };
 		struct url origin;
 
-		if (!CHECK(url_parse(text_of(good[i].url), &origin, problem), "%s is taken (%s)",
-			    good[i].url, problem)) {
+		if (!CHECK(url_parse(text_of(good[i].url), &origin, &problem), "%s is taken (%s)",
+			    good[i].url, problem.text)) {
 			continue;
 		}
 		CHECK(origin.tls == good[i].tls && origin.literal == good[i].literal &&
@@ -97,12 +97,12 @@ static void check_good(void)
 static void check_bad(void)
 {
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		char problem[URL_PROBLEM_MAX] = "";
+		struct problem problem = { "" };
 		struct url origin = { .port = 42 };
 
-		CHECK(!url_parse(bad[i].url, &origin, problem) && problem[0],
+		CHECK(!url_parse(bad[i].url, &origin, &problem) && problem.text[0],
 			"%s is refused with a sentence", bad[i].promise);
-		CHECK(origin.port == 42 && !strstr(problem, "hunter2"),
+		CHECK(origin.port == 42 && !strstr(problem.text, "hunter2"),
 			"%s: nothing is touched, nothing repeated", bad[i].promise);
 	}
 }
@@ -110,19 +110,19 @@ static void check_bad(void)
 static void check_lengths(void)
 {
 	char url[2048];
-	char problem[URL_PROBLEM_MAX];
+	struct problem problem;
 	struct url origin;
 
 	memset(url, 'a', sizeof(url));
 	memcpy(url, "https://", 8);
-	CHECK(url_parse((struct text){ url, 8 + URL_HOST_MAX - 1 }, &origin, problem),
+	CHECK(url_parse((struct text){ url, 8 + URL_HOST_MAX - 1 }, &origin, &problem),
 		"the longest host is taken");
-	CHECK(!url_parse((struct text){ url, 8 + URL_HOST_MAX }, &origin, problem),
+	CHECK(!url_parse((struct text){ url, 8 + URL_HOST_MAX }, &origin, &problem),
 		"one byte more is refused");
 	url[9] = '/';
-	CHECK(url_parse((struct text){ url, 9 + URL_PREFIX_MAX - 1 }, &origin, problem),
+	CHECK(url_parse((struct text){ url, 9 + URL_PREFIX_MAX - 1 }, &origin, &problem),
 		"the longest path is taken");
-	CHECK(!url_parse((struct text){ url, 9 + URL_PREFIX_MAX }, &origin, problem),
+	CHECK(!url_parse((struct text){ url, 9 + URL_PREFIX_MAX }, &origin, &problem),
 		"one byte more is refused");
 	CHECK(url_is_target(TEXT("/orders?limit=1&q=%20")), "an escaped target is a target");
 	CHECK(!url_is_target(TEXT("/a b")) && !url_is_target(TEXT("/a\nb")) &&
