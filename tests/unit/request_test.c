@@ -454,8 +454,9 @@ static const struct {
 	{ "chunk extensions over 16 KiB in all are refused", CHUNKED,
 		"1;eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\r\nb\r\n", LAST, 300,
 		400 },
-	{ "a trailer of 4 KiB passes", CHUNKED "0\r\n", "a: bcde\r\n", "\r\n", 454, 0 },
-	{ "a trailer over 4 KiB is refused", CHUNKED "0\r\n", "a: bcde\r\n", "\r\n", 456, 431 },
+	{ "a trailer of 4 KiB passes", CHUNKED "0\r\nx:", "a", "\r\n\r\n", 4096 - 2 - 4, 0 },
+	{ "a trailer of 4 KiB + 1 is refused", CHUNKED "0\r\nx:", "a", "\r\n\r\n", 4096 - 2 - 3,
+		431 },
 	{ "a trailer of 1 MiB is refused", CHUNKED "0\r\nx: ", "a", "\r\n\r\n", 1048576, 431 },
 };
 
@@ -648,6 +649,7 @@ static void check_no_memory(void)
 
 static void check_growth(void)
 {
+	static char bytes[5000];
 	struct request_reader *reader = request_reader_new(1 << 30);
 	size_t used;
 
@@ -655,6 +657,9 @@ static void check_growth(void)
 	request_read(reader, TEXT(LENGTH "1073741824" END), &used);
 	request_read(reader, TEXT("a few bytes"), &used);
 	CHECK(realloc_largest <= 4096, "an announced GiB costs nothing before it arrives (%zu)",
+		realloc_largest);
+	request_read(reader, (struct text){ bytes, sizeof(bytes) }, &used);
+	CHECK(realloc_largest == 8192, "and little more than has arrived then (%zu)",
 		realloc_largest);
 	request_reader_free(reader);
 }

@@ -6,6 +6,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OK           "HTTP/1.1 200 OK\r\n"
+#define EMPTY        "\r\nContent-Length: 0\r\n\r\n"
 #define CHUNKED      OK "Transfer-Encoding: chunked\r\n\r\n"
 
 enum { HEAD_MAX = 2048, BODY_MAX = 4096 };
@@ -97,20 +98,26 @@ static const struct {
 	{ "a size that ends in a bare LF", TEXT_INIT(CHUNKED "2\nab\r\n"), RESPONSE_BROKEN, 0, "",
 		0 },
 	{ "a trailer with a bare LF", TEXT_INIT(CHUNKED "0\r\n\n"), RESPONSE_BROKEN, 0, "", 0 },
+	{ "a bare LF in a line of a trailer", TEXT_INIT(CHUNKED "0\r\nX: y\n\r\n\r\n"),
+		RESPONSE_BROKEN, 0, "", 0 },
 	{ "a trailer with a bare CR", TEXT_INIT(CHUNKED "0\r\nX\rY\r\n\r\n"), RESPONSE_BROKEN, 0,
 		"", 0 },
 	{ "another protocol", TEXT_INIT("220 mail ESMTP"), RESPONSE_BROKEN, 0, "", 0 },
-	{ "HTTP/2", TEXT_INIT("HTTP/2 200\r\n\r\n"), RESPONSE_BROKEN, 0, "", 0 },
+	{ "HTTP/2", TEXT_INIT("HTTP/2 200" EMPTY), RESPONSE_BROKEN, 0, "", 0 },
 	{ "an empty line first", TEXT_INIT("\r\n" OK "Content-Length: 0\r\n\r\n"), RESPONSE_BROKEN,
 		0, "", 0 },
-	{ "no minor version", TEXT_INIT("HTTP/1. 200 OK\r\n\r\n"), RESPONSE_BROKEN, 0, "", 0 },
-	{ "a status of two digits", TEXT_INIT("HTTP/1.1 20 OK\r\n\r\n"), RESPONSE_BROKEN, 0, "",
+	{ "no dot in the version", TEXT_INIT("HTTP/1_1 200 OK" EMPTY), RESPONSE_BROKEN, 0, "", 0 },
+	{ "no minor version", TEXT_INIT("HTTP/1. 200 OK" EMPTY), RESPONSE_BROKEN, 0, "", 0 },
+	{ "a minor version that is no digit", TEXT_INIT("HTTP/1.x 200 OK" EMPTY), RESPONSE_BROKEN,
+		0, "", 0 },
+	{ "no space before the status", TEXT_INIT("HTTP/1.1_200 OK" EMPTY), RESPONSE_BROKEN, 0, "",
 		0 },
-	{ "a status of four digits", TEXT_INIT("HTTP/1.1 2000 OK\r\n\r\n"), RESPONSE_BROKEN, 0, "",
+	{ "a status of two digits", TEXT_INIT("HTTP/1.1 20 OK" EMPTY), RESPONSE_BROKEN, 0, "", 0 },
+	{ "a status of four digits", TEXT_INIT("HTTP/1.1 2000 OK" EMPTY), RESPONSE_BROKEN, 0, "",
 		0 },
-	{ "status 000", TEXT_INIT("HTTP/1.1 000 OK\r\n\r\n"), RESPONSE_BROKEN, 0, "", 0 },
-	{ "status 600", TEXT_INIT("HTTP/1.1 600 OK\r\n\r\n"), RESPONSE_BROKEN, 0, "", 0 },
-	{ "another protocol offered", TEXT_INIT("HTTP/1.1 101 Switch\r\n\r\n"), RESPONSE_BROKEN, 0,
+	{ "status 000", TEXT_INIT("HTTP/1.1 000 OK" EMPTY), RESPONSE_BROKEN, 0, "", 0 },
+	{ "status 600", TEXT_INIT("HTTP/1.1 600 OK" EMPTY), RESPONSE_BROKEN, 0, "", 0 },
+	{ "another protocol offered", TEXT_INIT("HTTP/1.1 101 Switch" EMPTY), RESPONSE_BROKEN, 0,
 		"", 0 },
 	{ "a line without a colon", TEXT_INIT(OK "nothing\r\n\r\n"), RESPONSE_BROKEN, 0, "", 0 },
 	{ "an empty name", TEXT_INIT(OK ": x\r\n\r\n"), RESPONSE_BROKEN, 0, "", 0 },
@@ -289,7 +296,8 @@ static void check_counts(struct response *response)
 	CHECK(read_many(response, chunks, line, RESPONSE_TRAILER_MAX / 16 - 1,
 		      TEXT("12345678901234\r\n")) == RESPONSE_MORE,
 		"the trailer may be as long as allowed");
-	CHECK(read_many(response, chunks, line, RESPONSE_TRAILER_MAX / 16, end) == RESPONSE_BROKEN,
+	CHECK(read_many(response, chunks, line, RESPONSE_TRAILER_MAX / 16, TEXT("\r")) ==
+			RESPONSE_BROKEN,
 		"one byte more is broken");
 	CHECK(read_many(response, TEXT(""), TEXT("HTTP/1.1 100 C\r\n\r\n"), RESPONSE_INTERIM_MAX,
 		      TEXT(OK "Content-Length: 0\r\n\r\n")) == RESPONSE_WHOLE,

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -385,6 +386,29 @@ static void check_accepts(void)
 	end(&owner);
 }
 
+/* What is handed over listens, but on no address that could be written. */
+static void check_adopted(void)
+{
+	static const struct exchange_events events = { .request_arrived = request_arrived };
+	struct sockaddr_un address = { .sun_family = AF_UNIX }; /* the kernel chooses a name */
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	const struct server_options options = { .listen_fd = fd, .connections_max = 1 };
+	struct loop *loop = loop_new();
+	struct problem problem = { "" };
+	struct server *server;
+	char expected[32];
+
+	CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)) == 0 &&
+			listen(fd, 1) == 0,
+		"a socket listens");
+	server = server_new(loop, &options, &events, NULL, &problem);
+	snprintf(expected, sizeof(expected), "descriptor %d", fd);
+	CHECK(server && strcmp(server_address(server), expected) == 0,
+		"a listener without an address is named by its descriptor (%s)", problem.text);
+	server_free(server);
+	loop_free(loop);
+}
+
 static void check_options(void)
 {
 	static const struct exchange_events events = { .request_arrived = request_arrived };
@@ -409,6 +433,7 @@ int main(void)
 	check_sends();
 	check_no_stream();
 	check_accepts();
+	check_adopted();
 	check_options();
 	return check_done();
 }

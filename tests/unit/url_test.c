@@ -64,6 +64,7 @@ static const struct {
 	{ "a negative port", TEXT_INIT("https://h:-1") },
 	{ "two ports", TEXT_INIT("https://h:1:2") },
 	{ "an address of version 6 without brackets", TEXT_INIT("https://::1") },
+	{ "an address of version 4 in brackets", TEXT_INIT("https://[192.0.2.1]") },
 	{ "a bracket that is not closed", TEXT_INIT("https://[::1") },
 	{ "a bracket that is not opened", TEXT_INIT("https://::1]") },
 	{ "a name in brackets", TEXT_INIT("https://[h]") },
