@@ -117,7 +117,7 @@ static void check_trims(void)
 
 static void check_parts(void)
 {
-	static const char *const expected[] = { "a", "", "b" };
+	static const struct text expected[] = { TEXT_INIT("a"), TEXT_INIT(""), TEXT_INIT("b") };
 	struct text rest = TEXT("a,,b");
 	struct text part = TEXT("untouched");
 	struct text empty = TEXT("");
@@ -126,8 +126,8 @@ static void check_parts(void)
 	CHECK(!text_next(&empty, ',', &part) && text_equal(part, TEXT("untouched")),
 		"an empty text has no parts");
 	while (count < COUNT(expected) && text_next(&rest, ',', &part)) {
-		CHECK(text_equal(part, text_of(expected[count])), "part %zu is \"%s\"", count,
-			expected[count]);
+		CHECK(text_equal(part, expected[count]), "part %zu is \"%s\"", count,
+			expected[count].ptr);
 		count++;
 	}
 	CHECK(count == COUNT(expected) && !text_next(&rest, ',', &part),
