@@ -15,7 +15,8 @@ def files(root=ROOT):
         here = Path(directory).relative_to(root)
         names[:] = sorted(name for name in names if name not in (".git", "__pycache__")
                           and not (str(here) == "." and name.startswith("build")))
-        found += [here / leaf for leaf in sorted(leaves) if not leaf.endswith(".pyc")]
+        found += [here / leaf for leaf in sorted(leaves)
+                  if leaf != ".git" and not leaf.endswith(".pyc")]  # a file in a worktree
     return found
 
 
