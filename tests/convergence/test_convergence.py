@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no
 """Any order, repetition and batching of the same facts ends in the row that the model says.
 
 Random histories go through torque.ingest and torque.ingest_polled; every row is compared with the

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """The command line: every verb that needs no database, its answers, its faults, its exit codes."""
 
 import base64

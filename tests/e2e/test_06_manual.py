@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """The manual says what the code does, all of it, and nothing else."""
 
 import glob

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: server_probe; beside: no
 """Bad HTTP over real sockets: every row of the lists of framing (A) and of request line and
 headers (B), each sent whole and in pieces. Nothing hidden in a request is ever answered as one of
 its own, and after each case a good request on a new connection is answered 200."""

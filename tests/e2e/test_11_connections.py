@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: server_probe; beside: no
 """What becomes of connections: deadlines, peers that leave, limits, memory, TLS, and the drain."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: server_probe; beside: yes
 """Our reader of HTTP against node's, on the same bytes: the lists of bad and good requests, and
 mutations of them. Two readers that both take a stream must see the same requests in it, or one can
 be smuggled past the other: no such difference is forgiven. We may take less than node, as we are

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no
 """Whatever is sent to orderd receive has the answer wanted for it, and harms nobody else.
 
 Every row of bad_inputs.py goes to a real orderd before a real PostgreSQL. After each of them a

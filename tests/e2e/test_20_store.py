@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd, batch_probe; beside: no
 """From a fact to its commit: connections, deadlines, objections of the database."""
 
 import random

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd, batch_probe; beside: no
 """Committed means durable: whatever the database does, nothing is called committed that is not."""
 
 import random

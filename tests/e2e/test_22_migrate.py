@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd, batch_probe; beside: yes
 """orderd migrate: from nothing to the schema, again and again, and never over what it does not
 know."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd, batch_probe; beside: yes
 """A PostgreSQL on another host: facts cross the network in TLS, to the server that is meant."""
 
 import os

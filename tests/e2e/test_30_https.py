@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: client_probe; beside: yes
 """The outbound client: whom it trusts, what it takes for an answer, and how long it waits."""
 
 import ctypes

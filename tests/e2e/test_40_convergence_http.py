@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no
 """What comes in over HTTP, from many senders at once, ends in the rows that the model says.
 
 Histories are told in any order, with repetitions, by senders that race each other; lists, lookups

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no
 """What nobody signed goes nowhere; what is secret or personal shows nowhere but in the table."""
 
 import random

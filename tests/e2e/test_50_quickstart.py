@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# beside: no; slow: yes
 """The README's first command does what it says, ends, and leaves nothing behind."""
 
 import glob

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no; slow: yes
 """The installed units under a real systemd, in a container with a PostgreSQL of its own."""
 
 import os

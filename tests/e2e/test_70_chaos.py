@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no
 """Whatever is killed or hangs: what was answered 200 is there, once, and answers keep coming."""
 
 import contextlib

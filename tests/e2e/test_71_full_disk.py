@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no
 """A disk without room: what was answered 200 is kept, the rest is told to come again."""
 
 import os

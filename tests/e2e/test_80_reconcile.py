@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no
 """The table equals the API even when no webhook ever came, and the receiver notices none of it."""
 
 import collections

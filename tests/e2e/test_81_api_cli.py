@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """Every endpoint of the API by the command line, its errors, and what hostile answers do."""
 
 import json

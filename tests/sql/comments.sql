@@ -1,3 +1,4 @@
+-- needs: orderd; beside: yes
 -- COMMENT ON everything that people query or call; the machine room has its sentences in sql/.
 begin;
 select no_plan();

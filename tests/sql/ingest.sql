@@ -1,3 +1,4 @@
+-- needs: orderd; beside: yes
 -- Batches: one outcome a fact, in their order, and no fact's misfortune is another's.
 begin;
 select no_plan();

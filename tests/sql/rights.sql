@@ -1,3 +1,4 @@
+-- needs: orderd; beside: yes
 -- Who may do what. rights.expected says it of every role, object and privilege; here what matters
 -- most is tried.
 begin;

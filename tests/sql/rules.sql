@@ -1,3 +1,4 @@
+-- needs: orderd; beside: yes
 -- The course of an order: moves, ties, the base, asking, words.
 begin;
 select no_plan();

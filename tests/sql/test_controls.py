@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """A test that cannot fail is a defect: each pgTAP file must find the faults planted for it."""
 
 import unittest

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """Nobody who may call a function gets to run code of his own as its owner.
 
 A search path of '' looks into pg_temp before pg_catalog for types and tables: a domain of the name

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """What the poller makes of refusals, disappearances, requests of people, and of its own death."""
 
 import json

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """The poller's budget is kept in any 60 s, changes are found in time, webhooks are not overtaken.
 
 Hours of a busy shop are lived through in simulated time: every call is in the shop's own log.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: no
 """Sweeps of list-orders see every order and never say they have when they have not.
 
 A shop in this process, with the manners and faults that a real API may have, is walked through by

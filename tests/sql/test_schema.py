@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """The schema and the rights are those that were reviewed: schema.expected, rights.expected.
 
 A change on purpose is accepted by running this file with --accept, and reviewed as a difference

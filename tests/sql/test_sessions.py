@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# needs: orderd; beside: yes
 """Several sessions at the same orders, and what ingest leaves behind on the server."""
 
 import hashlib

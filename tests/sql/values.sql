@@ -1,3 +1,4 @@
+-- needs: orderd; beside: yes
 -- What is read from a payload: money, quantities, currencies, times, texts.
 begin;
 select no_plan();

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# beside: yes
 """What the daemon calls in schema torque is what migrations grant to its role: no less, no more."""
 
 import re

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# beside: yes
 """Each header compiles alone, with nothing but daemon/ in the path; and C is formatted."""
 
 import os

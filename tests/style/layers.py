@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# beside: yes
 """The order of sources in daemon/meson.build is the architecture; here it is enforced.
 
 A file may include only its own header and the headers of files above it in that list. A header

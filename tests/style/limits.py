@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# beside: yes
 """What can be counted of the house style: lines, functions, files, words, names at the top."""
 
 import re

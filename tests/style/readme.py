@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# beside: yes
 """What README.md says can be checked: its commands, its files, and the tests behind its promises.
 
 A promise names its test as (`tests/e2e/test_x.py`: the promise), in the words of that file.
