@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-# needs: orderd; beside: no
+# needs: orderd; beside: yes
 """Any order, repetition and batching of the same facts ends in the row that the model says.
 
 Random histories go through torque.ingest and torque.ingest_polled; every row is compared with the
 reference model, then folded anew from its facts and compared with itself. Two false rules, the
 last to arrive wins and the newest time wins, must be found out by the same comparison.
 
-ORDERD_TEST_HISTORIES: how many. ORDERD_TEST_SEED: which; printed, and the same again replays all.
+How many there are, and which: support/scale.py.
 """
 
-import multiprocessing
 import os
 import random
 import sys
@@ -24,9 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import generate
 import harness
 import model
-from support import pg, tap
+from support import pg, scale, tap, workers
 
-HISTORIES = 100_000
 SHARE = 2_500  # histories per psql session
 COVERED_FROM = 100_000  # as many histories meet every cell, whatever the seed
 CONTROL = 1_000  # histories shown to a false rule
@@ -87,17 +85,16 @@ def run_all(psql, rules, seed, histories, refold=True):
         (psql, rules, seed, first, min(SHARE, histories - first), refold)
         for first in range(0, histories, SHARE)
     ]
-    with multiprocessing.Pool(2) as pool:
-        for share in pool.imap_unordered(run_share, work):
-            total.add(share)
+    for share in workers.each(run_share, work):
+        total.add(share)
     return total
 
 
 class Convergence(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.seed = os.environ.get("ORDERD_TEST_SEED") or "%08x" % random.getrandbits(32)
-        cls.histories = int(os.environ.get("ORDERD_TEST_HISTORIES") or HISTORIES)
+        cls.seed = scale.seed()
+        cls.histories = scale.count("histories")
         cls.cluster = pg.Cluster(SETTINGS)
         cls.addClassCleanup(cls.cluster.close)
         cls.psql = cls.database()

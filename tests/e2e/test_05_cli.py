@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-from support import daemon, fake_torque, http, pg, sign, tap, wait
+from support import daemon, fake_torque, http, pg, sign, tap, tools, wait
 
 SECRET = sign.SECRET
 BODY = b'{"event":"order.paid", "data":{"total":29.99}}'
@@ -117,7 +117,7 @@ class CommandLine(Case):
         with open(os.path.join(ROOT, "daemon/completion/orderd"), encoding="utf-8") as kept:
             self.assertEqual(self.orderd("completion", "bash")[0], kept.read())
 
-    @unittest.skipUnless(shutil.which("bash"), "no bash here")
+    @tools.needed("bash")
     def test_bash_completes_verbs_options_and_files(self):
         script = self.write("completion", self.orderd("completion", "bash")[0])
         self.write("body.json", "{}")
@@ -295,7 +295,7 @@ level = loud
         self.config("[webhook]\nscheme = standard\n")
         self.assertIn("decodes to fewer than 16 bytes", self.findings(code=1)[0][0])
 
-    @unittest.skipUnless(shutil.which("openssl"), "no openssl here")
+    @tools.needed("openssl")
     def test_certificate_and_key_are_looked_at(self):
         def openssl(*words):
             subprocess.run(["openssl", *words], check=True, cwd=self.directory, timeout=60,
@@ -553,7 +553,7 @@ class Receiving(Case):
         self.config("[listen]\naddress = %s\npath = /other\n" % orderd.address)
         self.assertIn("404", self.orderd("trigger", "order.paid", code=1)[0])
 
-    @unittest.skipUnless(shutil.which("openssl"), "no openssl here")
+    @tools.needed("openssl")
     def test_a_reload_takes_a_new_certificate_and_refuses_a_broken_one(self):
         def renew():
             subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",

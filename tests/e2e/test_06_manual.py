@@ -6,12 +6,11 @@ import glob
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import unittest
 
-from support import tap
+from support import tap, tools
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGES = ("orderd.8", "orderd.conf.5")
@@ -76,9 +75,8 @@ class Manual(unittest.TestCase):
         cls.verbs = re.search(r"verbs='([^']+)'", orderd("completion", "bash")).group(1).split()
         assert len(cls.verbs) > 1, cls.verbs
 
+    @tools.needed("mandoc")
     def test_both_pages_are_clean_mdoc(self):
-        if not shutil.which("mandoc"):
-            self.skipTest("no mandoc here")
         for page in PAGES:
             done = subprocess.run(["mandoc", "-T", "lint", "-W", "style",
                                    os.path.join(ROOT, "daemon/man", page)],
@@ -88,9 +86,8 @@ class Manual(unittest.TestCase):
                      if "referenced manual not found" not in line and "mandoc.db" not in line]
             self.assertEqual(lines, [])
 
+    @tools.needed("mandoc")
     def test_a_fault_in_a_page_is_found(self):
-        if not shutil.which("mandoc"):
-            self.skipTest("no mandoc here")
         with tempfile.NamedTemporaryFile("w", suffix=".8") as page:
             page.write(self.orderd8.replace(".El\n", "", 1))
             page.flush()

@@ -6,20 +6,19 @@ be smuggled past the other: no such difference is forgiven. We may take less tha
 stricter; what we take and node refuses is explained by the rules of may_take(), but for one
 mutation in a thousand, printed.
 
-HTTP_SEED repeats a run, HTTP_CASES sets how many mutations there are."""
+How many there are, and which: support/scale.py."""
 
 import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import unittest
 
 import test_10_framing as framing
-from support import http, probe, tap
+from support import http, probe, scale, tap, tools
 
-CASES = int(os.environ.get("HTTP_CASES", "6000"))
+CASES = scale.count("requests")
 SECONDS = 10
 SMALL = 3000  # bytes; larger rows are about limits, which differ by design
 # What a request to HEAD was taken for is not in its answer.
@@ -81,13 +80,13 @@ class Node:
 class Differential(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        if not shutil.which("node"):
-            raise unittest.SkipTest("no node to compare with")
+        if tools.missing("node"):
+            raise unittest.SkipTest(tools.missing("node"))
         cls.probe = probe.Probe(any=1)
         cls.node = Node()
         cls.unexplained = []
-        cls.seed = int(os.environ.get("HTTP_SEED", random.randrange(1 << 32)))
-        print("# HTTP_SEED=%d" % cls.seed)
+        cls.seed = scale.seed()
+        print("# seed %s" % cls.seed)
 
     @classmethod
     def tearDownClass(cls):
@@ -114,7 +113,7 @@ class Differential(unittest.TestCase):
                 if not self.may_take(request, data):
                     self.unexplained.append("we take %s of %r" % (request, data))
                 break
-            self.assertEqual(request, theirs[number], "seed %d: %r" % (self.seed, data))
+            self.assertEqual(request, theirs[number], "seed %s: %r" % (self.seed, data))
         return ours, theirs
 
     def mutate(self, source, data):

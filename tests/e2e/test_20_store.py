@@ -2,6 +2,7 @@
 # needs: orderd, batch_probe; beside: no
 """From a fact to its commit: connections, deadlines, objections of the database."""
 
+import contextlib
 import random
 import unittest
 from datetime import datetime, timezone
@@ -163,13 +164,18 @@ class Objections(unittest.TestCase):
         self.assertEqual(self.database.value("select count(*) from torque.quarantine"), "0")
 
     def test_whatever_is_raised_for_one_order_the_others_of_its_batch_are_committed(self):
-        for sqlstate in ("42703", "3F000", "40001", "55P03", "53100", "57P01", "08006", "57014",
-                         "0A000", "25006", "26000"):
-            database = cluster.migrated()
-            raise_on_poison(database, sqlstate)
-            with batch.Probe(database.conninfo(), keep_ms=2000) as probe:
+        with contextlib.ExitStack() as stack:
+            probes = {}
+            for sqlstate in ("42703", "3F000", "40001", "55P03", "53100", "57P01", "08006",
+                             "57014", "0A000", "25006", "26000"):
+                database = cluster.migrated()
+                raise_on_poison(database, sqlstate)
+                probes[sqlstate] = stack.enter_context(
+                    batch.Probe(database.conninfo(), keep_ms=3000))
+            for probe in probes.values():
                 probe.wait_connected()
                 probe.add(*[paid("poison" if i == 17 else "o%d" % i) for i in range(64)])
+            for sqlstate, probe in probes.items():
                 self.assertEqual(probe.wait_all(), ["committed applied"] * 17 + ["lost"]
                                  + ["committed applied"] * 46, sqlstate)
                 self.assertIn("sqlstate=" + sqlstate, probe.log())

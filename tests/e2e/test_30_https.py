@@ -17,7 +17,7 @@ import threading
 import time
 import unittest
 
-from support import certificate, tap, wait
+from support import certificate, tap
 
 PROBE = os.environ["CLIENT_PROBE"]
 INSIDE = "HTTPS_TEST_INSIDE"  # set in the namespace where names are looked up

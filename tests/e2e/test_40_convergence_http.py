@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "convergence"))
 import generate
 import harness
 import model
-from support import daemon, pg, tap
+from support import daemon, pg, scale, tap
 
-HISTORIES = 2_000
+HISTORIES = scale.count("http_histories")
 CONTROL = 300  # histories told to a false rule
 SENDERS = 10
 TRIES_MAX = 50  # of one delivery that is answered 503
@@ -144,7 +144,7 @@ class Result:
 class ConvergenceOverHttp(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.seed = os.environ.get("ORDERD_TEST_SEED") or "%08x" % random.getrandbits(32)
+        cls.seed = scale.seed()
         cls.cluster = pg.Cluster()
         cls.addClassCleanup(cls.cluster.close)
 

@@ -4,19 +4,17 @@
 
 import os
 import random
-import re
-import signal
 import subprocess
 import threading
 import time
 import unittest
 from datetime import datetime, timezone
 
-from support import events, http, nspawn, pg, sign, tap, wait
+from support import events, http, nspawn, pg, scale, sign, tap, wait
 
 ADDRESS = "127.0.0.1:8480"
 ADMIN = "127.0.0.1:8481"
-REQUESTS = 5000
+REQUESTS = scale.count("restart_requests")
 RESTARTS = 8
 SENDERS = 4
 WORST_MS = 300  # reported; the guard is five times as much

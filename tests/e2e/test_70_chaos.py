@@ -10,14 +10,15 @@ import time
 import unittest
 from datetime import datetime, timezone
 
-from support import daemon, events, http, netbox, pg, sign, tap, wait
+from support import daemon, events, http, netbox, pg, scale, sign, tap, wait
 from support.load import Load
 
-ROUNDS = 20
-SEED = int(os.environ.get("ORDERD_TEST_SEED", "1"))
+ROUNDS = scale.count("crashes")
+SEED = scale.seed()
 DEADLINE = 2.5
 SLACK = 0.7  # two busy cores, and a sender in Python
 BATCH = 64
+POISONED = range(0, BATCH, scale.count("poison_step"))
 QUEUE_BYTES_MAX = 16 * 1024 * 1024
 
 # PostgreSQL answers COMMIT before the record of it is on disk: a crash loses what was acknowledged.
@@ -82,7 +83,7 @@ class Crashes(unittest.TestCase):
 
     def test_20_crashes_under_load_lose_double_and_invent_nothing(self):
         rng = random.Random(SEED)
-        print("# ORDERD_TEST_SEED=%d" % SEED)
+        print("# seed %s, %d crashes" % (SEED, ROUNDS))
         load = self.load()
         for number in range(ROUNDS):
             self.more(load, rng.randint(20, 200))
@@ -286,7 +287,7 @@ class Poison(unittest.TestCase):
             settings = {"database": {"connections": 1}, "log": {"level": "info"}}
             with daemon.Daemon(database, settings) as orderd:
                 self.connections = [orderd.connect() for _ in range(BATCH)]
-                for position in range(BATCH):
+                for position in POISONED:
                     self.one_batch(cluster, orderd, {position})
                 for count in (2, 3):
                     self.one_batch(cluster, orderd, set(random.Random(count).sample(
@@ -294,18 +295,19 @@ class Poison(unittest.TestCase):
                 for connection in self.connections:
                     connection.close()
                 isolated = orderd.metrics()["orderd_batches_isolated_total"]
-            batches = BATCH + 2
+            batches = len(POISONED) + 2
             self.assertEqual(isolated, batches)
             good = database.query("select count(*) from torque.order_events"
                                   " where order_id like 'good%' group by recorded_xid")
             self.assertEqual(sorted(good, key=str),
-                             [["61"], ["62"]] + [["63"]] * BATCH, "each batch was one transaction")
+                             [["61"], ["62"]] + [["63"]] * len(POISONED),
+                             "each batch was one transaction")
             self.assertEqual(database.value("select count(*) from torque.orders"
                                             " where order_id like 'good%'"),
-                             str(batches * BATCH - BATCH - 5))
+                             str(batches * BATCH - len(POISONED) - 5))
             self.assertEqual(database.query(
                 "select reason, count(*) from torque.quarantine group by reason"),
-                [["database_22023", str(BATCH + 5)]])
+                [["database_22023", str(len(POISONED) + 5)]])
 
     def one_batch(self, cluster, orderd, poisoned):
         """A first event keeps the stopped database busy; meanwhile 64 gather."""

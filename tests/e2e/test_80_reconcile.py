@@ -9,7 +9,7 @@ import re
 import time
 from datetime import datetime, timezone
 
-from support import case, daemon, events, fake_torque, http, tap, wait
+from support import case, daemon, events, fake_torque, http, tap
 
 STATUSES = ("pending", "processing", "completed", "cancelled", "refunded")
 DAY = 86400
@@ -31,13 +31,9 @@ def orders_in(database):
     return {row[0]: (row[1], float(row[2]), row[3]) for row in rows}
 
 
-def busiest_minute(log):
-    """The most requests that any 60 s hold."""
-    times = sorted(entry["at"] for entry in log)
-    return max((sum(1 for other in times if at <= other < at + 60) for at in times), default=0)
+class WithShop(case.WithDatabase):
+    """An API, and orderd to poll it."""
 
-
-class Reconcile(case.WithDatabase):
     def setUp(self):
         super().setUp()
         self.shop = fake_torque.Shop()
@@ -85,6 +81,8 @@ class Reconcile(case.WithDatabase):
         self.assertEqual((answer.status, answer.outcome), (200, "applied"))
         self.assertLess(time.monotonic() - began, ANSWER, "a delivery waits for the poller")
 
+
+class Reconcile(WithShop):
     # the table ------------------------------------------------------------------------------
     def test_orders_appear_without_any_webhook(self):
         self.fill(250)
@@ -147,20 +145,6 @@ class Reconcile(case.WithDatabase):
             time.sleep(0.05)
 
     # the API's patience ---------------------------------------------------------------------
-    def test_no_60_seconds_see_more_calls_than_configured_across_a_restart_too(self):
-        self.fill(2500, days=80)
-        orderd = self.start(requests_per_minute=8)
-        orderd.wait_until(lambda: len(self.api.log) == 8, "the budget is used", SOON)
-        time.sleep(2)
-        orderd.kill9()
-        orderd.start()
-        time.sleep(2)
-        self.assertEqual(len(self.api.log), 8)
-        first = self.api.log[0]["at"]
-        orderd.wait_until(lambda: len(self.api.log) > 8, "polling goes on", 75)
-        self.assertGreaterEqual(self.api.log[8]["at"], first + 60)
-        self.assertLessEqual(busiest_minute(self.api.log), 8)
-
     def test_retry_after_is_never_undercut(self):
         for number, fault in enumerate(("429", "429_date")):
             with self.subTest(fault):
@@ -408,23 +392,6 @@ class Reconcile(case.WithDatabase):
                     "select count(*) from torque.reconcile_window where verdict = 'verified'")), 0)
                 self.assertLess(orderd.rss_kib() - rss, 32 * 1024)
                 self.assertEqual(orderd.terminate(), 0)
-
-    def test_an_answer_that_drips_is_cut_and_harms_no_delivery(self):
-        self.fill(20)
-        self.api.fault_always = "drip"
-        orderd = self.start("run")
-        orderd.wait_until(lambda: self.api.log, "the API is asked", SOON)
-        ends = time.monotonic() + 30
-        number = 0
-        while time.monotonic() < ends and not re.search("event=api_failed", orderd.log()):
-            self.deliver(orderd, "order_%d" % number)
-            number += 1
-            time.sleep(0.2)
-        self.assertIn("end=late", orderd.says("api_failed", 10))
-        self.api.fault_always = None
-        shop = orders_of(self.shop)
-        orderd.wait_until(lambda: shop.items() <= orders_in(self.database).items(),
-                          "the walk goes on", 60)
 
     def test_an_answer_about_another_order_changes_nothing(self):
         self.fill(5, statuses=("pending", "completed"))

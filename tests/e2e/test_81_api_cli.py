@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# needs: orderd; beside: yes
+# needs: orderd; beside: yes; waits: yes
 """Every endpoint of the API by the command line, its errors, and what hostile answers do."""
 
 import json
@@ -10,9 +10,8 @@ import signal
 import subprocess
 import tempfile
 import time
-import unittest
 
-from support import case, certificate, fake_torque, tap, wait
+from support import case, certificate, fake_torque, tap, tools, wait
 
 KEY = "test-api-key-0123456789abcdef"
 SECRET = "webhook-secret-0123456789abcdef"
@@ -739,7 +738,7 @@ class Backfill(Case):
                       ("--from", "2020-01-02", "--to", "2020-01-01")):
             self.orderd("backfill", *words, code=64)
 
-    @unittest.skipUnless(shutil.which("script"), "no script(1) here")
+    @tools.needed("script")
     def test_on_a_terminal_there_is_a_bar(self):
         self.fill(150, "completed", 3600)
         done = subprocess.run(

@@ -5,7 +5,7 @@
 import unittest
 
 import pgtap
-from support import pg, tap
+from support import pg, tap, tools
 
 SUPPRESS = """
 create function public.suppress() returns trigger language plpgsql as 'begin return null; end';
@@ -35,12 +35,11 @@ class Planted(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.cluster = pg.Cluster()
+        cls.addClassCleanup(cls.cluster.close)
         cls.template = cls.cluster.migrated()
+        if tools.pgtap_missing(cls.template):
+            raise unittest.SkipTest(tools.pgtap_missing(cls.template))
         pgtap.prepare(cls.template)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.cluster.close()
 
     def finds(self, name, fault):
         database = self.cluster.create_database(self.template.name)

@@ -4,12 +4,11 @@
 
 Hours of a busy shop are lived through in simulated time: every call is in the shop's own log.
 
-ORDERD_TEST_HOURS: how many. ORDERD_TEST_SEED: which; printed, and the same replays all.
+How many there are, and which: support/scale.py.
 """
 
 import hashlib
 import heapq
-import os
 import random
 import sys
 import unittest
@@ -20,13 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
-from support import pg, tap
+from support import pg, scale, tap
 from support.fake_torque import RollingMinute, Shop, seconds_of, stamp
 from walks import literal
 
-HOURS = float(os.environ.get("ORDERD_TEST_HOURS", "1.5"))
-INTERLEAVINGS = int(os.environ.get("ORDERD_TEST_INTERLEAVINGS", "10000"))
-SEED = os.environ.get("ORDERD_TEST_SEED") or "%x" % random.SystemRandom().getrandbits(32)
+HOURS = scale.count("hours")
+INTERLEAVINGS = scale.count("interleavings")
+SEED = scale.seed()
 START = 1_700_000_000.0
 ORDERS_PER_DAY = 10_000
 HISTORY_DAYS = 2

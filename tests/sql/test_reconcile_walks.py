@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
-# needs: orderd; beside: no
+# needs: orderd; beside: yes
 """Sweeps of list-orders see every order and never say they have when they have not.
 
 A shop in this process, with the manners and faults that a real API may have, is walked through by
 the SQL that plans and judges; its answers are handed over as the daemon would. Every walk is one
 transaction that is rolled back, so that thousands fit into a minute.
 
-ORDERD_TEST_WALKS: how many in percent. ORDERD_TEST_SEED: which; printed, and the same replays all.
+How many there are, and which: support/scale.py.
 """
 
 import json
 import math
-import multiprocessing
-import os
 import random
 import sys
 import unittest
@@ -23,14 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
-from support import pg, pgwire, tap
+from support import pg, pgwire, scale, tap, workers
 from support.fake_torque import CONTENT_FAULTS, Shop
 
-PERCENT = int(os.environ.get("ORDERD_TEST_WALKS", "100"))
-SEED = os.environ.get("ORDERD_TEST_SEED") or "%x" % random.SystemRandom().getrandbits(32)
+PERCENT = scale.count("walks")
+SEED = scale.seed()
 FAULT_WALKS = 2_000 * PERCENT // 100
 DRIFT_WALKS = 600 * PERCENT // 100
-WORKERS = 2
 NOW = 1_700_000_000.0
 DAY = 86_400.0
 STATUSES = ("pending", "processing", "completed", "cancelled", "refunded")
@@ -294,12 +291,11 @@ def plain_walk(rng):
 def in_shares(cluster, work, total):
     """Runs the share in a few processes, each with a database of its own."""
     shares = [((cluster.directory, cluster.migrated().name), "%s/%d" % (SEED, n),
-               total // WORKERS + 1) for n in range(WORKERS)]
-    with multiprocessing.get_context("fork").Pool(WORKERS) as pool:
-        tally = Tally()
-        for part in pool.imap_unordered(work, shares):
-            tally.join(part)
-        return tally
+               total // workers.COUNT + 1) for n in range(workers.COUNT)]
+    tally = Tally()
+    for part in workers.each(work, shares):
+        tally.join(part)
+    return tally
 
 
 class Walks(unittest.TestCase):

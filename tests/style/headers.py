@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import tap
+from support import tap, tools
 from tree import ROOT, c_files
 
 CC = os.environ.get("CC", "cc").split()
@@ -60,12 +60,12 @@ class Headers(unittest.TestCase):
                 needy.write("size_t f(void);\n")
             self.assertIn("size_t", compiles_alone("needy.h", scratch))
 
-    @unittest.skipUnless(clang_format(), "no clang-format of version 14 here")
+    @unittest.skipUnless(clang_format(), tools.absent("clang-format-14"))
     def test_C_is_as_clang_format_14_writes_it(self):
         found = misformatted(clang_format(), c_files())
         self.assertFalse(found, "\n".join(found))
 
-    @unittest.skipUnless(clang_format(), "no clang-format of version 14 here")
+    @unittest.skipUnless(clang_format(), tools.absent("clang-format-14"))
     def test_a_file_that_is_not_formatted_is_found(self):
         with tempfile.NamedTemporaryFile("w", suffix=".c") as source:
             source.write("int  f( void ){return 1;}\n")

@@ -9,7 +9,7 @@ import os
 import re
 import unittest
 
-from support import tap
+from support import run, tap
 from tree import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,16 +28,41 @@ def names_the_promise(path, promise):
     return plain(promise) in text
 
 
+def block(title):
+    """The indented lines of that section."""
+    section = README.split("\n## %s\n" % title, 1)[1].split("\n## ", 1)[0]
+    return "".join(re.findall(r"^    (.*\n)", section, re.MULTILINE))
+
+
 class Readme(unittest.TestCase):
     def test_its_two_commands_are_there_and_run_as_they_stand(self):
-        blocks = re.findall(r"^    (\S+)", README, re.MULTILINE)
-        self.assertEqual([command for command in blocks if command in COMMANDS], list(COMMANDS))
+        self.assertEqual(block("See it work").split(), list(COMMANDS))
         for command in COMMANDS:
             self.assertTrue(os.access(ROOT / command, os.X_OK), command)
 
-    def test_CI_runs_the_second_command_and_a_test_runs_the_first(self):
-        self.assertIn("/../tests/run", (ROOT / ".ci/run").read_text())
+    def test_every_command_of_its_blocks_is_run(self):
+        """CI runs the second command; tests run the first, and Install as it stands there"""
+        self.assertRegex((ROOT / ".ci/run").read_text(), r'/\.\./tests/run" --all\n')
         self.assertIn("tests/quickstart", (ROOT / "tests/e2e/test_50_quickstart.py").read_text())
+        self.assertIn('commands("Install")', (ROOT / "tests/e2e/test_61_install.py").read_text())
+        with_blocks = [title for title in re.findall(r"^## (.*)$", README, re.MULTILINE)
+                       if block(title)]
+        # What stands under Configure is a file.
+        self.assertEqual(with_blocks, ["See it work", "Install", "Configure"])
+
+    def test_the_forms_of_the_second_command_are_those_of_the_program(self):
+        named = re.findall(r"`tests/run ([^`]+)`", README)
+        flags = [word for word in named if word.startswith("-")]
+        usage = re.findall(r"^#\ttests/run (--\w+)", (ROOT / "tests/run").read_text(), re.MULTILINE)
+        self.assertEqual(flags, usage)
+        self.assertIn("one suite of style, unit, fuzz, sql, e2e and slow", " ".join(README.split()))
+        self.assertEqual(run.SUITES, ("style", "unit", "fuzz", "sql", "e2e", "slow"))
+
+    def test_Install_and_the_quickstart_need_the_same_packages(self):
+        line = block("Install").replace("\\\n", " ").splitlines()[0]
+        packages = (ROOT / "tests/packages").read_text().split("# tests only")[0]
+        self.assertEqual(line.split("--no-install-recommends")[1].split(),
+                         [name for name in packages.splitlines() if name and name[0] != "#"])
 
     def test_every_file_it_names_exists(self):
         named = re.findall(r"`((?:daemon|sql|systemd|tests|\.ci|\.githooks)/[\w/.-]*)`", README)

@@ -1,4 +1,5 @@
-"""A booted systemd in a container: this machine's files under an overlay, its own network.
+"""A booted systemd in a container: files under an overlay, this machine's or those of another
+root, and a network of its own.
 
     with nspawn.Container() as box:
         box.run("systemctl", "start", "orderd-receive.socket")
@@ -15,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 
-from . import wait
+from . import tools, wait
 
 BOOT_SECONDS = 60
 CLONE_NEWNET = 0x40000000
@@ -28,9 +29,8 @@ def impossible():
     """Why no container can be booted here; "" when one can."""
     if os.geteuid() != 0:
         return "only root can boot a container"
-    for tool in ("systemd-nspawn", "nsenter", "mount"):
-        if not shutil.which(tool):
-            return "no %s here" % tool
+    if tools.missing("systemd-nspawn", "nsenter", "mount"):
+        return tools.missing("systemd-nspawn", "nsenter", "mount")
     with tempfile.TemporaryDirectory(prefix="orderd-box-") as scratch:
         if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", scratch],
                           stderr=subprocess.DEVNULL).returncode:
@@ -40,9 +40,12 @@ def impossible():
 
 
 class Container:
-    """prepare(upper): put files into the upper directory before it boots."""
+    """prepare(upper): put files into the upper directory before it boots. root: the directory under
+    the overlay. masked: units that are not to start."""
 
-    def __init__(self, prepare=None):
+    def __init__(self, prepare=None, root="/", masked=MASKED):
+        self._lower = root
+        self._masked = masked
         self._directory = tempfile.mkdtemp(prefix="orderd-box-")
         self._mounted = []
         self._nspawn = None
@@ -63,17 +66,18 @@ class Container:
         layers = os.path.join(self._directory, "layers")
         os.mkdir(layers)
         os.mkdir(self.root)
-        self._mount_one(["-t", "tmpfs", "-o", "size=2g,mode=0755", "tmpfs", layers], layers)
+        self._mount_one(["-t", "tmpfs", "-o", "size=4g,mode=0755", "tmpfs", layers], layers)
         upper, work = os.path.join(layers, "upper"), os.path.join(layers, "work")
         os.mkdir(work)
         masked = os.path.join(upper, "etc/systemd/system")
         os.makedirs(masked)
-        for unit in MASKED:
+        for unit in self._masked:
             os.symlink("/dev/null", os.path.join(masked, unit))
         if prepare:
             prepare(upper)
         self._mount_one(["-t", "overlay", "overlay", "-o",
-                         "lowerdir=/,upperdir=%s,workdir=%s" % (upper, work), self.root], self.root)
+                         "lowerdir=%s,upperdir=%s,workdir=%s" % (self._lower, upper, work),
+                         self.root], self.root)
 
     def _mount_one(self, arguments, where):
         subprocess.run(["mount"] + arguments, check=True)
@@ -116,9 +120,11 @@ class Container:
         done = self.run("systemctl", "is-system-running", check=False)
         return done.stdout.strip() in ("running", "degraded")
 
-    def run(self, *command, check=True, user=None, seconds=60, stdin=None):
-        """Run a command inside and wait for it; .stdout has what it printed, errors too."""
-        words = ["nsenter", "-t", str(self.leader), "-a", "--"]
+    def run(self, *command, check=True, user=None, seconds=60, stdin=None, outside=False):
+        """Run a command inside and wait for it; .stdout has what it printed, errors too. outside:
+        with the network of this machine."""
+        spaces = ["-m", "-u", "-i", "-p", "-C"] if outside else ["-a"]
+        words = ["nsenter", "-t", str(self.leader), *spaces, "--"]
         if user:
             words += ["setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups",
                       "env", "HOME=/tmp"]

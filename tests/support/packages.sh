@@ -14,27 +14,35 @@ missing_packages() {
 	done
 }
 
+# as_root COMMAND...
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# What apt says is for those whom it fails.
+install_packages() {
+	log=$(mktemp)
+	if ! { as_root apt-get -q update && as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+		-o Dpkg::Use-Pty=0 --no-install-recommends install "$@"; } >"$log" 2>&1; then
+		cat "$log" >&2
+		rm -f "$log"
+		return 1
+	fi
+	rm -f "$log"
+}
+
 need_packages() {
 	if ! command -v dpkg-query >/dev/null; then
 		echo "$0: no dpkg here: the packages of tests/packages are taken to be installed" >&2
 		return 0
 	fi
 	missing=$(missing_packages "$1")
-	if [ -z "$missing" ]; then
-		return 0
+	if [ -n "$missing" ]; then
+		echo "$0: installing by apt: $missing" >&2
+		install_packages $missing
 	fi
-	sudo=
-	if [ "$(id -u)" -ne 0 ]; then
-		sudo=sudo
-	fi
-	echo "$0: installing by apt: $missing" >&2
-	# Only the programs of PostgreSQL are wanted: no cluster of the system, no service.
-	no_cluster=/etc/postgresql-common/createcluster.d/orderd-tests.conf
-	$sudo mkdir -p "${no_cluster%/*}"
-	echo 'create_main_cluster = false' | $sudo tee "$no_cluster" >/dev/null
-	installed=0
-	{ $sudo apt-get -qq update && $sudo env DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq -y --no-install-recommends install $missing; } >&2 || installed=$?
-	$sudo rm -f "$no_cluster"
-	return $installed
 }

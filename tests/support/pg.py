@@ -6,9 +6,13 @@
 
 As root everything runs as user postgres (PostgreSQL refuses root); else as the user who runs the
 test. No port, no system service, nothing outside the directory.
+
+ORDERD_TEST_CLUSTER: the directory of a new cluster, kept by the first to need one; the others of a
+run are copies of it.
 """
 
 import atexit
+import fcntl
 import glob
 import os
 import pwd
@@ -88,9 +92,26 @@ class Cluster:
             self.start()
 
     def _initialise(self, settings):
+        template = os.environ.get("ORDERD_TEST_CLUSTER")
+        if template:
+            self._copy(template)
+        else:
+            self._initdb()
+        self.configure(dict(settings, unix_socket_directories="'%s'" % self.directory))
+
+    def _initdb(self):
         self._run(["initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync",
                    "--no-instructions", "--locale=C.UTF-8", "-E", "UTF8"])
-        self.configure(dict(settings, unix_socket_directories="'%s'" % self.directory))
+
+    def _copy(self, template):
+        with open(template + ".lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.exists(template):
+                subprocess.run(["cp", "-a", template, self.data], check=True)
+                return
+            self._initdb()
+            subprocess.run(["cp", "-a", self.data, template + ".new"], check=True)
+            os.rename(template + ".new", template)
 
     def _run(self, command, check=True):
         command = [os.path.join(bindir(), command[0])] + command[1:]

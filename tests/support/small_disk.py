@@ -8,17 +8,20 @@
 
 import atexit
 import os
-import shutil
 import subprocess
 import tempfile
+
+from . import tools
 
 PAGE = 4096  # of a tmpfs
 
 
 def impossible():
     """Why there is none here; "" when there is."""
-    if os.geteuid() != 0 or not shutil.which("mount"):
+    if os.geteuid() != 0:
         return "only root can mount a small disk"
+    if tools.missing("mount"):
+        return tools.missing("mount")
     try:
         SmallDisk(1).close()
     except subprocess.CalledProcessError:

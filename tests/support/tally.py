@@ -1,15 +1,13 @@
-"""Count the promises in logs of meson test: tally.py BROKEN LOG.json...
-
-What failed and what was skipped is named; the last line is "N passed, N failed, N skipped". BROKEN
-is how many failures there were outside those logs. Exit code 1 when there was any.
-"""
+"""Count the promises in logs of meson test, and what was built or left out beside them."""
 
 import json
 import re
-import sys
 
 LINE = re.compile(r"^\s*(not )?ok\b(?:\s+\d+)?\s*-?\s*(.*?)(?:\s+#\s*(skip)\b\s*(.*))?$",
                   re.IGNORECASE | re.MULTILINE)
+WHOLE = re.compile(r"^1\.\.0\s+#\s*skip\w*\s*(.*)$", re.IGNORECASE | re.MULTILINE)
+SLOWEST = 8  # are named
+WHY_LINES = 60
 
 
 def count(test):
@@ -22,29 +20,57 @@ def count(test):
     if result not in ("OK", "SKIP") and not failed:
         failed.append("%s: %s" % (name, result))  # a crash, a time-out
     if result == "SKIP" and not lines:
-        skipped.append(name)
+        why = WHOLE.search(test.get("stdout") or "")
+        skipped.append("%s (%s)" % (name, why.group(1)) if why else name)
     if result == "OK" and not lines:
         passed = 1
     return passed, failed, skipped
 
 
-def main(broken, *logs):
-    passed, failed, skipped = 0, [], []
-    for log in logs:
+def why(test):
+    """What a test that failed says of it: lines of TAP that are not ok with the comments behind
+    them, or the end of all that it has printed; and the end of its errors."""
+    said = test.get("stdout") or ""
+    found = re.findall(r"^not ok .*\n(?:#.*\n)*", said, re.MULTILINE)
+    end = ((test.get("stderr") or "") if found else said + (test.get("stderr") or ""))
+    return "".join(found + end.splitlines(True)[-WHY_LINES:])
+
+
+class Tally:
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, [], []
+        self._durations = []
+
+    def add(self, log):
+        """log: the path of a log of meson test, a line of JSON for each test. Why one failed is
+        printed."""
         with open(log, encoding="utf-8") as lines:
             for line in lines:
-                counted = count(json.loads(line))
-                passed += counted[0]
-                failed += counted[1]
-                skipped += counted[2]
-    for text in skipped:
-        print("skipped: " + text)
-    for text in failed:
-        print("FAILED: " + text)
-    bad = len(failed) + int(broken)
-    print("%d passed, %d failed, %d skipped" % (passed, bad, len(skipped)))
-    return 1 if bad or not passed else 0
+                test = json.loads(line)
+                passed, failed, skipped = count(test)
+                self.passed += passed
+                self.failed += failed
+                self.skipped += skipped
+                self._durations.append((test["duration"], test["name"]))
+                if failed:
+                    print("-- %s\n%s" % (test["name"], why(test)), flush=True)
 
+    def fail(self, text):
+        self.failed.append(text)
 
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    def skip(self, text):
+        self.skipped.append(text)
+
+    def tell(self):
+        """What failed and what was skipped is named; the last line is "N passed, N failed, N
+        skipped". The exit code: 1 when anything failed, or nothing was there to fail."""
+        for text in self.skipped:
+            print("skipped: " + text)
+        for text in self.failed:
+            print("FAILED: " + text)
+        print("the longest: " + ", ".join(
+            "%s %.0f s" % (name.split(" / ")[-1], seconds)
+            for seconds, name in sorted(self._durations, reverse=True)[:SLOWEST]))
+        print("%d passed, %d failed, %d skipped" % (
+            self.passed, len(self.failed), len(self.skipped)))
+        return 1 if self.failed or not self.passed else 0

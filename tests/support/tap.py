@@ -1,7 +1,8 @@
 """Run the unittest classes of a file and report them in the Test Anything Protocol.
 
 The name of a test method is its promise: test_a_late_fact_moves_nothing is reported as
-"a late fact moves nothing". A first docstring line, where there is one, is used instead.
+"a late fact moves nothing". A first docstring line, where there is one, is used instead. How long
+it took is told where that is a second or more.
 
     if __name__ == "__main__":
         tap.main()              # all; or the names given as arguments: Class or Class.test_method
@@ -10,8 +11,11 @@ The name of a test method is its promise: test_a_late_fact_moves_nothing is repo
 import os
 import signal
 import sys
+import time
 import traceback
 import unittest
+
+TOLD_SECONDS = 1
 
 
 def _promise(test):
@@ -30,6 +34,17 @@ class _Result(unittest.TestResult):
     def __init__(self):
         super().__init__()
         self.count = 0
+        self._started = 0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._started = time.monotonic()
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        seconds = time.monotonic() - self._started
+        if seconds >= TOLD_SECONDS:
+            print("# %.1f s" % seconds, flush=True)
 
     def _line(self, ok, text, directive=""):
         self.count += 1

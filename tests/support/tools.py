@@ -1,0 +1,47 @@
+"""Programs that some tests need beside orderd, and the Debian packages that bring them.
+
+    @tools.needed("mandoc")
+    def test_...
+"""
+
+import shutil
+import unittest
+
+PACKAGES = {
+    "bash": "bash",
+    "clang": "clang",
+    "clang-format-14": "clang-format-14",
+    "debootstrap": "debootstrap",
+    "gcc": "build-essential",
+    "mandoc": "mandoc",
+    "mount": "mount",
+    "node": "nodejs",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "pgtap": "postgresql-15-pgtap",
+    "script": "bsdutils",
+    "setpriv": "util-linux",
+    "systemd-nspawn": "systemd-container",
+    "unshare": "util-linux",
+    "valgrind": "valgrind",
+}
+
+
+def absent(name):
+    """The sentence for somebody whose test is skipped."""
+    return "no %s here: install the package %s" % (name, PACKAGES[name])
+
+
+def missing(*names):
+    """What is not here, and how to get it; "" when all is here."""
+    return "; ".join(absent(name) for name in names if not shutil.which(name))
+
+
+def needed(*names):
+    return unittest.skipIf(missing(*names), missing(*names))
+
+
+def pgtap_missing(database):
+    """As missing(), of an extension of that database's server."""
+    found = database.value("select count(*) from pg_available_extensions where name = 'pgtap'")
+    return "" if int(found) else absent("pgtap")
