@@ -186,12 +186,12 @@ class Service(unittest.TestCase):
     def test_5_000_requests_through_eight_restarts_are_all_answered_200(self):
         load = Load(self.box)
         restarts = 0
-        while load.running():
-            answered = len(load.answers)
-            if restarts < RESTARTS and answered >= (restarts + 1) * REQUESTS // (RESTARTS + 2):
-                self.box.run("systemctl", "restart", "orderd-receive.service")
-                restarts += 1
-            time.sleep(0.01)
+        while restarts < RESTARTS:
+            enough = (restarts + 1) * REQUESTS // (RESTARTS + 2)
+            wait.until(lambda: len(load.answers) >= enough, 120, "%d answers" % enough)
+            self.assertTrue(load.running())
+            self.box.run("systemctl", "restart", "orderd-receive.service")
+            restarts += 1
         load.join()
         worst_ms = 1000 * max(seconds for _, seconds in load.answers)
         print("# %d restarts, worst wait %.0f ms (aim: %d)" % (restarts, worst_ms, WORST_MS))
@@ -232,8 +232,8 @@ class Service(unittest.TestCase):
         self.box.run("systemctl", "restart", "orderd-receive.service")
         self.wait_ready()
         pid = self.show("MainPID")
-        time.sleep(2)  # longer than the watchdog: one that reports lives on
-        self.assertEqual(self.show("MainPID"), pid)
+        # Longer than the watchdog: one that reports lives on.
+        wait.stays(lambda: self.show("MainPID") == pid, 2, "the same process", 0.2)
         self.box.run("kill", "-STOP", pid)
         wait.until(lambda: self.show("MainPID") not in (pid, "0"), 20, "another process is there")
         self.wait_ready()

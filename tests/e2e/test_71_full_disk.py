@@ -63,7 +63,7 @@ class FullDisk(unittest.TestCase):
         self.disk.fill()
         wait.until(lambda: "sqlstate=53100" in self.orderd.log(), 20, "the disk is full")
         before = self.refusals()
-        time.sleep(FULL_SECONDS)
+        time.sleep(FULL_SECONDS)  # in which they are counted
         refused = self.refusals() - before
         self.disk.relieve()
         self.more(100)
@@ -82,7 +82,7 @@ class FullDisk(unittest.TestCase):
                     session.query("select pg_switch_wal()")
         wait.until(lambda: self.cluster.process.poll() is not None, 20, "the server has given up")
         self.assertIn("PANIC", self.cluster.log())
-        time.sleep(FULL_SECONDS)
+        time.sleep(FULL_SECONDS)  # how long it is away
         self.disk.relieve()
         self.cluster.start()
         self.more(100)

@@ -9,7 +9,7 @@ import re
 import time
 from datetime import datetime, timezone
 
-from support import case, daemon, events, fake_torque, http, tap
+from support import case, daemon, events, fake_torque, http, tap, wait
 
 STATUSES = ("pending", "processing", "completed", "cancelled", "refunded")
 DAY = 86400
@@ -138,11 +138,11 @@ class Reconcile(WithShop):
         self.assertEqual(orderd.deliver(events.form1("order.paid", order, now)).status, 200)
         orderd.wait_until(lambda: "status" in self.calls("order-status/order_00003")[before],
                           "the answer came", SOON)
-        for _ in range(20):
-            status = self.database.value(
-                "select status from torque.orders where order_id = 'order_00003'")
-            self.assertEqual(status, "processing")
-            time.sleep(0.05)
+        orderd.wait_until(lambda: self.database.value(
+            "select count(*) from torque_internal.api_call where answered_at is null") == "0",
+            "the answer is taken in", SOON)
+        self.assertEqual(self.database.value(
+            "select status from torque.orders where order_id = 'order_00003'"), "processing")
 
     # the API's patience ---------------------------------------------------------------------
     def test_retry_after_is_never_undercut(self):
@@ -194,15 +194,13 @@ class Reconcile(WithShop):
         line = orderd.says("reconcile_stopped")
         self.assertIn("HTTP 401", line)
         self.assertEqual(orderd.metrics()["orderd_reconcile_stopped"], 1)
-        time.sleep(3)
-        self.assertEqual(len(self.api.log), 1, "it goes on although it was refused")
+        wait.stays(lambda: len(self.api.log) == 1, 3, "it asks no more once it was refused")
         self.deliver(orderd, "order_of_a_webhook")
         self.assertEqual(http.get(orderd.admin_address, "/readyz").status, 200)
         orderd.kill9()
         orderd.start()
         orderd.says("reconcile_stopped")
-        time.sleep(1)
-        self.assertEqual(len(self.api.log), 1, "a restart forgets that it was refused")
+        wait.stays(lambda: len(self.api.log) == 1, 1, "a restart remembers that it was refused")
 
     def test_a_corrected_key_is_tried_at_once_but_a_reload_alone_tries_nothing(self):
         self.fill(20)
@@ -225,8 +223,7 @@ class Reconcile(WithShop):
         asked = len(self.api.log)
         orderd.reload()
         orderd.wait_until(lambda: orderd.metrics()["orderd_reloads_total"] == 2, "reloaded", SOON)
-        time.sleep(2)
-        self.assertEqual(len(self.api.log), asked, "the same key is tried again")
+        wait.stays(lambda: len(self.api.log) == asked, 2, "the same key is not tried again")
 
     def test_a_reload_changes_the_budget_and_the_schedule(self):
         self.fill(2500)
@@ -235,8 +232,7 @@ class Reconcile(WithShop):
         orderd.change({"torque": {"requests_per_minute": 3}})
         orderd.reload()
         orderd.wait_until(lambda: len(self.api.log) == 3, "one more call", SOON)
-        time.sleep(1)
-        self.assertEqual(len(self.api.log), 3)
+        wait.stays(lambda: len(self.api.log) == 3, 1, "no more calls than three")
         orderd.change({"torque": {"requests_per_minute": 6000}, "reconcile": {"history": "10d"}})
         orderd.reload()
         since = time.time() - 11 * DAY
@@ -305,8 +301,8 @@ class Reconcile(WithShop):
                             " for each row execute function public.object()")
         orderd = self.start("run")
         self.assertIn("sqlstate=42703", orderd.says("reconcile_refused"))
-        time.sleep(3)
-        self.assertLess(orderd.log().count("event=reconcile_refused"), 6)
+        wait.stays(lambda: orderd.log().count("event=reconcile_refused") < 6, 3,
+                   "it is asked ever less often")
         self.assertEqual(orders_in(self.database), {})
         self.database.query("drop trigger object on torque.order_events;"
                             "drop trigger others on torque.order_events")

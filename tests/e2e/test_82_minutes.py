@@ -6,7 +6,7 @@ import re
 import time
 
 import test_80_reconcile as reconcile
-from support import tap
+from support import tap, wait
 from test_80_reconcile import SOON, orders_in, orders_of
 
 
@@ -21,11 +21,10 @@ class Minutes(reconcile.WithShop):
         self.fill(2500, days=80)
         orderd = self.start(requests_per_minute=8)
         orderd.wait_until(lambda: len(self.api.log) == 8, "the budget is used", SOON)
-        time.sleep(2)
+        wait.stays(lambda: len(self.api.log) == 8, 2, "nothing is asked beyond the budget")
         orderd.kill9()
         orderd.start()
-        time.sleep(2)
-        self.assertEqual(len(self.api.log), 8)
+        wait.stays(lambda: len(self.api.log) == 8, 2, "nor after a restart")
         first = self.api.log[0]["at"]
         orderd.wait_until(lambda: len(self.api.log) > 8, "polling goes on", 75)
         self.assertGreaterEqual(self.api.log[8]["at"], first + 60)
@@ -41,7 +40,7 @@ class Minutes(reconcile.WithShop):
         while time.monotonic() < ends and not re.search("event=api_failed", orderd.log()):
             self.deliver(orderd, "order_%d" % number)
             number += 1
-            time.sleep(0.2)
+            time.sleep(0.2)  # while it drips
         self.assertIn("end=late", orderd.says("api_failed", 10))
         self.api.fault_always = None
         shop = orders_of(self.shop)

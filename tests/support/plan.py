@@ -45,6 +45,8 @@ def plan(path):
 
 def name(path):
     """What meson calls it."""
+    if path.suffix == ".c":
+        return path.stem.removesuffix("_test")
     return ("pgtap_" if path.suffix == ".sql" else "") + path.stem
 
 

@@ -85,8 +85,11 @@ class Run:
     def __init__(self, scale):
         self.scratch = Path(tempfile.mkdtemp(prefix="orderd-tests-"))
         self.scratch.chmod(0o755)
+        self.disk = self.scratch / "disk"
+        self.disk.mkdir()
         self.writes = Path(tempfile.mkdtemp(prefix="orderd-tests-", dir=in_memory()))
-        self.writes.chmod(0o1777)  # clusters belong to another user
+        for directory in (self.disk, self.writes):
+            directory.chmod(0o1777)  # clusters belong to another user
         self.environment = dict(os.environ, **SANITIZERS, ORDERD_TEST_SCALE=scale,
                                 TMPDIR=str(self.writes),
                                 ORDERD_TEST_CLUSTER=str(self.writes / "cluster"))
@@ -113,7 +116,8 @@ class Run:
             try:
                 return process.wait(1)
             except subprocess.TimeoutExpired:
-                tell_long_ones(process.pid, began)
+                if "test" in words:
+                    tell_long_ones(process.pid, began)
             finally:
                 if process.returncode is not None:
                     self.processes.discard(process)
@@ -142,7 +146,7 @@ class Run:
             self.tally.passed += 1
         shutil.rmtree(self.scratch / name, ignore_errors=True)
 
-    def check(self, name, title, *options, behind=False):
+    def check(self, name, title, *options, behind=False, on_disk=False):
         """Run what the options of `meson test` choose; the tally counts."""
         began = time.monotonic()
         say("test: " + title)
@@ -150,7 +154,7 @@ class Run:
         logbase = title.replace(" ", "-")
         words = [*(BEHIND if behind else ()), "meson", "test", "-C", str(directory), "--no-rebuild",
                  "--logbase", logbase, *options]
-        self.command(words, log)
+        self.command(words, log, **({"TMPDIR": str(self.disk)} if on_disk else {}))
         # With a setup meson adds its name to that of the log.
         found = list((directory / "meson-logs").glob(logbase + "*.json"))
         for path in found:
@@ -195,8 +199,8 @@ def everything(run, *more):
     sanitized = run.build("sanitized", "gcc", *SANITIZED)
 
     def alone():
-        if gcc:
-            run.check("gcc", "alone", "--suite", "alone", *more)
+        if gcc:  # once with the times that a disk takes
+            run.check("gcc", "alone", "--suite", "alone", *more, on_disk=True)
         if sanitized:
             run.check("sanitized", "sanitized alone", "--setup", "sanitized", "--suite", "alone",
                       "--no-suite", "slow", *more)
@@ -223,26 +227,24 @@ def everything(run, *more):
 
 
 def one(run, name, tests):
-    """A suite or a test, in a build directory that is kept."""
-    words = [] if KEPT.exists() else list(SANITIZED)
-    log = run.scratch / "kept.log"
-    for command in (["setup", KEPT, ROOT, *words], ["compile", "-C", KEPT]):
-        if run.command(["meson", *map(str, command)], log):
-            print(log.read_text("utf-8", "replace"))
-            run.tally.fail("build")
-            return
+    """A suite or a test, in a build directory that is kept; what it needs is built."""
+    log = run.scratch / "setup.log"
+    if run.command(["meson", "setup", *SANITIZED, str(KEPT), str(ROOT)], log):
+        print(log.read_text("utf-8", "replace"))
+        run.tally.fail("meson setup")
+        return
     chosen = ["--suite", name] if name in SUITES else [plan.name(Path(name))]
     if tests:
         chosen += ["--test-args", " ".join(tests)]
     found = KEPT / "meson-logs/one-sanitized.json"
     found.unlink(missing_ok=True)
-    process = subprocess.run(["meson", "test", "-C", str(KEPT), "--setup", "sanitized",
-                              "--logbase", "one", *chosen],
-                             stdin=subprocess.DEVNULL, env=run.environment)
+    subprocess.run(["meson", "test", "-C", str(KEPT), "--setup", "sanitized", "--logbase", "one",
+                    *chosen], stdin=subprocess.DEVNULL, env=run.environment)
     if found.exists():
-        run.tally.add(found)
+        run.tally.add(found, verbose=name not in SUITES)
     else:
-        run.tally.fail("%s: meson test ended with %d" % (name, process.returncode))
+        run.tally.fail("%s: no suite (%s) and no test of that name, or it cannot be built" % (
+            name, " ".join(SUITES)))
 
 
 def leave(number, _frame):

@@ -41,9 +41,9 @@ class Tally:
         self.passed, self.failed, self.skipped = 0, [], []
         self._durations = []
 
-    def add(self, log):
+    def add(self, log, verbose=False):
         """log: the path of a log of meson test, a line of JSON for each test. Why one failed is
-        printed."""
+        printed; verbose: all that was said."""
         with open(log, encoding="utf-8") as lines:
             for line in lines:
                 test = json.loads(line)
@@ -52,7 +52,9 @@ class Tally:
                 self.failed += failed
                 self.skipped += skipped
                 self._durations.append((test["duration"], test["name"]))
-                if failed:
+                if verbose:
+                    print(test.get("stdout") or "", end="", flush=True)
+                elif failed:
                     print("-- %s\n%s" % (test["name"], why(test)), flush=True)
 
     def fail(self, text):
@@ -68,9 +70,9 @@ class Tally:
             print("skipped: " + text)
         for text in self.failed:
             print("FAILED: " + text)
+        longest = sorted(self._durations, reverse=True)[:SLOWEST]
         print("the longest: " + ", ".join(
-            "%s %.0f s" % (name.split(" / ")[-1], seconds)
-            for seconds, name in sorted(self._durations, reverse=True)[:SLOWEST]))
+            "%s %.0f s" % (name.split(" / ")[-1], seconds) for seconds, name in longest))
         print("%d passed, %d failed, %d skipped" % (
             self.passed, len(self.failed), len(self.skipped)))
         return 1 if self.failed or not self.passed else 0
