@@ -2,12 +2,17 @@
 # beside: yes
 """The house of the tests itself: each is run, says how, and what it needs can be had."""
 
+import contextlib
+import io
+import json
+import os
 import re
 import subprocess
-import sys
+import tempfile
 import unittest
+from pathlib import Path
 
-from support import plan, scale, tap, tools
+from support import plan, scale, tally, tap, tools, wait
 from tree import ROOT, ours
 
 MESON = (ROOT / "tests/meson.build").read_text(encoding="utf-8")
@@ -63,10 +68,8 @@ class House(unittest.TestCase):
         always = {"bash", "bsdutils", "build-essential", "mount", "util-linux"}
         self.assertEqual(set(packages), set(tools.PACKAGES.values()) - always)
 
-    def test_every_count_of_the_scale_is_used_and_grows(self):
+    def test_every_count_of_the_scale_is_used(self):
         text = "".join((ROOT / path).read_text() for path in tests())
-        for name, counts in scale.COUNTS.items():
-            self.assertIn('scale.count("%s")' % name, text)
         self.assertEqual(set(re.findall(r'scale\.count\("(\w+)"\)', text)), set(scale.COUNTS))
 
     def test_a_plain_build_builds_nothing_of_the_tests(self):
@@ -75,6 +78,78 @@ class House(unittest.TestCase):
                 text = (ROOT / path).read_text(encoding="utf-8")
                 self.assertEqual(text.count("executable(") + text.count("custom_target("),
                                  text.count("build_by_default: false"), path)
+
+
+class Packages(unittest.TestCase):
+    """tests/support/packages.sh, with an apt-get that installs nothing."""
+
+    def install(self, code):
+        """(exit code, what was said)"""
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, script in (("dpkg-query", "echo not-installed"), ("sudo", '"$@"'),
+                                 ("apt-get", "echo '(Reading database'; exit %d" % code)):
+                program = Path(scratch) / name
+                program.write_text("#!/bin/sh\n%s\n" % script, encoding="ascii")
+                program.chmod(0o755)
+            done = subprocess.run(
+                ["sh", "-c", '. "$root/tests/support/packages.sh"; need_packages quickstart'],
+                env={"PATH": scratch + ":/usr/bin:/bin", "root": str(ROOT), "TMPDIR": scratch},
+                text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        return done.returncode, done.stdout
+
+    def test_what_is_missing_is_named_and_what_apt_says_is_not_shown(self):
+        code, said = self.install(0)
+        self.assertEqual(code, 0)
+        self.assertRegex(said, r"^\S+: installing by apt: build-essential .* postgresql \n$")
+
+    def test_what_apt_says_is_shown_when_it_fails(self):
+        code, said = self.install(100)
+        self.assertNotEqual(code, 0)
+        self.assertIn("(Reading database", said)
+
+
+class Tally(unittest.TestCase):
+    def tell(self, *tests):
+        """(exit code, what was printed)"""
+        kept = tally.Tally()
+        with tempfile.TemporaryDirectory() as scratch, \
+                contextlib.redirect_stdout(io.StringIO()) as printed:
+            log = os.path.join(scratch, "log.json")
+            with open(log, "w", encoding="utf-8") as lines:
+                for result, stdout in tests:
+                    lines.write(json.dumps({"name": "t", "result": result, "stdout": stdout,
+                                            "duration": 1}) + "\n")
+            kept.add(log)
+            code = kept.tell()
+        return code, printed.getvalue()
+
+    def test_promises_are_counted_and_what_failed_is_explained(self):
+        code, said = self.tell(("OK", "ok 1 - a\nok 2 - b # SKIP no node here\n1..2\n"),
+                               ("ERROR", "ok 1 - c\nnot ok 2 - d\n# because\n1..2\n"))
+        self.assertEqual(code, 1)
+        self.assertEqual(said.splitlines()[-1], "2 passed, 1 failed, 1 skipped")
+        for words in ("skipped: t: b (no node here)", "FAILED: t: d", "not ok 2 - d\n# because\n"):
+            self.assertIn(words, said)
+
+    def test_a_crash_a_time_out_and_a_run_of_nothing_fail(self):
+        for tests in ([("ERROR", "ok 1 - a\n")], [("TIMEOUT", "")], []):
+            self.assertEqual(self.tell(*tests)[0], 1)
+
+    def test_a_test_that_is_skipped_as_a_whole_says_why(self):
+        code, said = self.tell(("OK", "ok 1 - a\n1..1\n"), ("SKIP", "1..0 # SKIP no pgtap here\n"))
+        self.assertEqual((code, said.splitlines()[-1]), (0, "1 passed, 0 failed, 1 skipped"))
+        self.assertIn("skipped: t (no pgtap here)", said)
+
+
+class Waits(unittest.TestCase):
+    def test_a_condition_that_does_not_stay_is_noticed(self):
+        left = iter((True, True, False))
+        with self.assertRaises(AssertionError):
+            wait.stays(lambda: next(left), 5, "it stays", 0)
+
+    def test_a_condition_that_is_not_met_is_too_late(self):
+        with self.assertRaises(wait.TooLate):
+            wait.until(lambda: False, 0.01, "it comes")
 
 
 if __name__ == "__main__":

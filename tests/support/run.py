@@ -4,6 +4,7 @@ Tests that hold an answer to a deadline go one by one, in a chain of their own; 
 beside them, with what the processors have left.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -105,10 +106,10 @@ class Run:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def command(self, words, log, **environment):
-        """Its exit code; what it prints goes to log."""
-        with open(log, "ab") as output:
+        """Its exit code; what it prints goes to log, if there is one."""
+        with open(log, "ab") if log else contextlib.nullcontext() as output:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=subprocess.STDOUT,
+                                       stderr=subprocess.STDOUT if log else None,
                                        env=dict(self.environment, **environment))
         self.processes.add(process)
         began = {}
@@ -238,8 +239,8 @@ def one(run, name, tests):
         chosen += ["--test-args", " ".join(tests)]
     found = KEPT / "meson-logs/one-sanitized.json"
     found.unlink(missing_ok=True)
-    subprocess.run(["meson", "test", "-C", str(KEPT), "--setup", "sanitized", "--logbase", "one",
-                    *chosen], stdin=subprocess.DEVNULL, env=run.environment)
+    run.command(["meson", "test", "-C", str(KEPT), "--setup", "sanitized", "--logbase", "one",
+                 *chosen], None)
     if found.exists():
         run.tally.add(found, verbose=name not in SUITES)
     else:
