@@ -7,12 +7,13 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from support import plan, scale, tally, tap, tools, wait
+from support import plan, scale, tally, tap, tools, wait, workers
 from tree import ROOT, ours
 
 MESON = (ROOT / "tests/meson.build").read_text(encoding="utf-8")
@@ -139,6 +140,17 @@ class Tally(unittest.TestCase):
         code, said = self.tell(("OK", "ok 1 - a\n1..1\n"), ("SKIP", "1..0 # SKIP no pgtap here\n"))
         self.assertEqual((code, said.splitlines()[-1]), (0, "1 passed, 0 failed, 1 skipped"))
         self.assertIn("skipped: t (no pgtap here)", said)
+
+
+def ends_when_told(number):
+    return signal.getsignal(number) == signal.SIG_DFL
+
+
+class Workers(unittest.TestCase):
+    def test_a_process_that_is_told_to_end_needs_no_interpreter_for_it(self):
+        signals = (signal.SIGTERM, signal.SIGHUP)
+        self.assertNotEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+        self.assertEqual(list(workers.each(ends_when_told, signals)), [True, True])
 
 
 class Waits(unittest.TestCase):

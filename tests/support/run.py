@@ -96,8 +96,10 @@ class Run:
                                 ORDERD_TEST_CLUSTER=str(self.writes / "cluster"))
         self.tally = tally.Tally()
         self.processes = set()
+        self.ends = False
 
     def close(self):
+        self.ends = True
         for process in list(self.processes):
             process.terminate()
         for process in list(self.processes):
@@ -107,6 +109,8 @@ class Run:
 
     def command(self, words, log, **environment):
         """Its exit code; what it prints goes to log, if there is one."""
+        if self.ends:
+            raise SystemExit("it was told to end")
         with open(log, "ab") if log else contextlib.nullcontext() as output:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output,
                                        stderr=subprocess.STDOUT if log else None,
