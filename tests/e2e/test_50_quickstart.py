@@ -127,11 +127,14 @@ class Quickstart(unittest.TestCase):
             shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(
                 ".git", "build*", "__pycache__"))
             subprocess.run(["chmod", "-R", "a+rX", str(tree)], check=True)
+            home = Path(scratch) / "home"
+            home.mkdir()
+            shutil.chown(home, "nobody")
             said = subprocess.run(
                 ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
                  str(tree / "tests/quickstart")], cwd="/", text=True, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS_MAX,
-                env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent",
+                env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home),
                      "TMPDIR": self.scratch})
             self.assertEqual(said.returncode, 0, said.stdout)
             self.check_output(said.stdout)

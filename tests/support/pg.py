@@ -25,7 +25,7 @@ import tempfile
 from . import pgwire, wait
 from .tap import program
 
-START_SECONDS = 30
+START_SECONDS = 120  # recovery flushes every file, and a disk may be busy
 SETTINGS = {
     "listen_addresses": "''",
     "log_checkpoints": "off",
