@@ -29,8 +29,9 @@ def names_the_promise(path, promise):
 
 
 def block(title):
-    """The indented lines of that section."""
+    """The indented lines of that section; what stands between fences is a query or a picture."""
     section = README.split("\n## %s\n" % title, 1)[1].split("\n## ", 1)[0]
+    section = re.sub(r"^```.*?^```$", "", section, flags=re.DOTALL | re.MULTILINE)
     return "".join(re.findall(r"^    (.*\n)", section, re.MULTILINE))
 
 
