@@ -4,7 +4,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "command/api_session.h"
 #include "command/list_all.h"
@@ -255,7 +254,7 @@ static void end_json(const struct list_all *walk, const char *doubt)
 static int list_all(struct listing *listing)
 {
 	bool json = verb_has(listing->command, "json");
-	struct list_all *walk = list_all_new(&listing->list, clock_wall_us());
+	struct list_all *walk = list_all_new(&listing->list);
 	const char *doubt;
 	int code;
 
