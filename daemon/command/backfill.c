@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/stamp.h"
 #include "command/option.h"
+#include "command/print.h"
 #include "settings/options.h"
 
 enum {
@@ -294,21 +295,19 @@ static void say_progress(struct backfill *backfill)
 static void print_result(const struct backfill *backfill)
 {
 	const struct progress *progress = &backfill->progress;
-	json_t *result = json_pack("{s:s, s:s, s:I, s:I, s:I}", "job", backfill->job_id, "state",
-		progress->word, "pages", (json_int_t)progress->numbers[STATE_PAGES], "orders",
-		(json_int_t)progress->numbers[STATE_ORDERS], "repaired",
-		(json_int_t)progress->numbers[STATE_REPAIRED]);
 
 	if (verb_has(backfill->command, "json")) {
-		json_dumpf(result, stdout, JSON_COMPACT);
-		putchar('\n');
+		print_packed(PRINT_LINE, "{s:s, s:s, s:I, s:I, s:I}", "job", backfill->job_id,
+			"state", progress->word, "pages",
+			(json_int_t)progress->numbers[STATE_PAGES], "orders",
+			(json_int_t)progress->numbers[STATE_ORDERS], "repaired",
+			(json_int_t)progress->numbers[STATE_REPAIRED]);
 	} else {
 		printf("job: %s\nstate: %s\npages: %" PRId64 "\norders: %" PRId64
 		       "\nrepaired: %" PRId64 "\n",
 			backfill->job_id, progress->word, progress->numbers[STATE_PAGES],
 			progress->numbers[STATE_ORDERS], progress->numbers[STATE_REPAIRED]);
 	}
-	json_decref(result);
 }
 
 static void progress_arrived(void *tag, const struct store_result *result)

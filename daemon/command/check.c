@@ -432,7 +432,6 @@ static void print_text(const struct faults *faults, bool online)
 static void print_as_json(const struct faults *faults)
 {
 	json_t *list[] = { json_array(), json_array() };
-	json_t *object;
 
 	for (size_t i = 0; i < faults->count; i++) {
 		json_t *text = json_string(faults->list[i].text);
@@ -440,11 +439,8 @@ static void print_as_json(const struct faults *faults)
 		json_array_append_new(list[faults->list[i].warning],
 			text ? text : json_string("a finding that is not UTF-8"));
 	}
-	object = json_pack("{s:o, s:o, s:I}", "faults", list[0], "warnings", list[1], "dropped",
-		(json_int_t)faults->dropped);
-	json_dumpf(object, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-	putchar('\n');
-	json_decref(object);
+	print_packed(PRINT_INDENTED, "{s:o, s:o, s:I}", "faults", list[0], "warnings", list[1],
+		"dropped", (json_int_t)faults->dropped);
 }
 
 int check_run(const struct command *command)

@@ -1,4 +1,4 @@
-/* A body is read from a file or from stdin, whole and as it is. */
+/* A body is read from a file or from stdin, whole and as it is; keys from where the config says. */
 #include "command/input.h"
 
 #include <errno.h>
@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
+#include "command/option.h"
 
 static int refuse(const char *file, int error, const char *what)
 {
@@ -37,24 +39,34 @@ int input_read(const char *file, char **ret_bytes, size_t *ret_len)
 	return EX_OK;
 }
 
-int input_with_secrets(const struct command *command,
-	int (*use)(const struct command *command, const struct secrets *secrets, struct text body))
+struct secrets *input_secrets(const struct command *command)
 {
 	struct faults faults = { .count = 0 };
 	struct secrets *secrets = secrets_load(command->config, &faults);
-	char *bytes;
-	size_t len;
-	int code;
 
 	fault_print(&faults, stderr);
 	fault_fini(&faults);
-	if (!secrets) {
-		return EX_CONFIG;
+	return secrets;
+}
+
+int input_with_delivery(
+	const struct command *command, int (*use)(const struct input_delivery *delivery))
+{
+	struct input_delivery delivery = { .command = command, .at_us = clock_wall_us() };
+	CLEANUP(cleanup_free) char *bytes = NULL;
+	bool given;
+	int code = option_time(command, "at", &given, &delivery.at_us);
+
+	if (code != EX_OK) {
+		return code;
 	}
-	code = input_read(command->argument, &bytes, &len);
+	struct secrets *secrets = input_secrets(command);
+
+	code = secrets ? input_read(command->argument, &bytes, &delivery.body.len) : EX_CONFIG;
 	if (code == EX_OK) {
-		code = use(command, secrets, (struct text){ bytes, len });
-		free(bytes);
+		delivery.secrets = secrets;
+		delivery.body.ptr = bytes;
+		code = use(&delivery);
 	}
 	secrets_free(secrets);
 	return code;

@@ -1,4 +1,4 @@
-/* input.h - the body of a delivery from a file, byte for byte. */
+/* input.h - what verbs read before they act: keys, and bodies of deliveries from files. */
 #pragma once
 
 #include "command/verb.h"
@@ -10,7 +10,18 @@ enum { INPUT_BYTES_MAX = 16 * 1024 * 1024 };
  * saying why on stderr. */
 int input_read(const char *file, char **ret_bytes, size_t *ret_len);
 
-/* Gives use the keys of the config and the body that the command's argument names. Its exit code,
- * or that of what is missing, after saying why on stderr. */
-int input_with_secrets(const struct command *command,
-	int (*use)(const struct command *command, const struct secrets *secrets, struct text body));
+/* The keys of the config, new. NULL after saying why on stderr: EX_CONFIG. */
+struct secrets *input_secrets(const struct command *command);
+
+/* A delivery at hand; borrowed. */
+struct input_delivery {
+	const struct command *command;
+	const struct secrets *secrets;
+	struct text body;
+	int64_t at_us; /* of --at; else now */
+};
+
+/* Gives use the delivery whose body is in the file that the command's argument names. Its exit
+ * code, or that of what is missing, after saying why on stderr. */
+int input_with_delivery(
+	const struct command *command, int (*use)(const struct input_delivery *delivery));

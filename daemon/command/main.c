@@ -45,7 +45,7 @@ static const struct verb verbs[] = {
 	{ "sign", "FILE", 1, 1, "Print the headers that make the body in FILE genuine (-: stdin).",
 		VERB_CONFIG, {
 			{ "id", "ID", "of the delivery; scheme standard, else random" },
-			{ "at", "TIME", "when the attempt is made, RFC 3339; else now" },
+			{ "at", "TIME", "when the attempt is made, RFC 3339 or a date; else now" },
 			JSON_OPTION,
 		}, sign_run },
 	{ "verify", "FILE", 1, 1, "Judge a signature of the body in FILE, and say why it fails (-: stdin).",
@@ -53,7 +53,7 @@ static const struct verb verbs[] = {
 			{ "signature", "VALUE", "what the signature header said" },
 			{ "id", "ID", "what webhook-id said; scheme standard" },
 			{ "timestamp", "SECONDS", "what webhook-timestamp said; scheme standard" },
-			{ "at", "TIME", "judge as of this time, RFC 3339; else now" },
+			{ "at", "TIME", "judge as of this time, RFC 3339 or a date; else now" },
 			JSON_OPTION,
 		}, verify_run },
 	{ "trigger", "EVENT", 1, 1, "Send a signed, realistic event to a receiver.",

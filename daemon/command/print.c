@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -162,6 +163,20 @@ void print_json(FILE *out, struct text json)
 			fwrite(start, 1, (size_t)(json.ptr - start), out);
 		}
 	}
+}
+
+void print_packed(enum print_layout layout, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	json_t *value = json_vpack_ex(NULL, 0, format, arguments);
+	va_end(arguments);
+
+	json_dumpf(value, stdout,
+		JSON_ENSURE_ASCII | (layout == PRINT_LINE ? JSON_COMPACT : JSON_INDENT(2)));
+	putchar('\n');
+	json_decref(value);
 }
 
 /* Places on the screen, near enough: code points. */

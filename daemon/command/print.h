@@ -29,6 +29,12 @@ void print_fields(FILE *out, const char *prefix, struct text object);
 /* A JSON text on one line, the same JSON in printable characters. No newline at the end. */
 void print_json(FILE *out, struct text json);
 
+enum print_layout { PRINT_INDENTED, PRINT_LINE };
+
+/* Our own JSON on stdout, in ASCII, with a newline: format and what follows are of json_pack(); "o"
+ * is a value made before, which is taken. Nothing but the newline when a string is not UTF-8. */
+void print_packed(enum print_layout layout, const char *format, ...);
+
 /* Columns that grow with what they are given and never shrink. Embedded: start from { 0 }. */
 struct print_table {
 	size_t widths[PRINT_COLUMNS_MAX];

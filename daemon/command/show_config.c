@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/die.h"
+#include "command/print.h"
 
 enum {
 	COLUMN_SETTING = 30,
@@ -41,7 +42,7 @@ static int print_settings(const struct config *config)
 	return EX_OK;
 }
 
-static int print_json(const struct config *config)
+static int print_as_json(const struct config *config)
 {
 	json_t *settings = json_array();
 
@@ -56,9 +57,7 @@ static int print_json(const struct config *config)
 				"origin", origin_word(config_origin(config, (enum config_key)key)),
 				"from", origin, "reload", rule->reload));
 	}
-	json_dumpf(settings, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(settings);
+	print_packed(PRINT_INDENTED, "o", settings);
 	return EX_OK;
 }
 
@@ -114,7 +113,7 @@ int show_config_run(const struct command *command)
 	/* What is at fault is said; what is known is shown all the same. */
 	fault_print(command->faults, stderr);
 	if (verb_has(command, "json")) {
-		print_json(command->config);
+		print_as_json(command->config);
 	} else {
 		print_settings(command->config);
 	}

@@ -4,9 +4,8 @@
 #include <jansson.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
-#include "base/stamp.h"
 #include "command/input.h"
+#include "command/print.h"
 
 enum { ID_DIGITS = 20, RANDOM_BYTES_MAX = 16, US_PER_SECOND = 1000000 };
 
@@ -80,9 +79,7 @@ static int print_headers(const struct signed_headers *headers, bool as_json)
 		json_object_set_new(
 			object, headers->list[i].name, json_string(headers->list[i].value));
 	}
-	json_dumpf(object, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(object);
+	print_packed(PRINT_INDENTED, "o", object);
 	return EX_OK;
 }
 
@@ -97,23 +94,19 @@ static bool id_is_usable(struct text id)
 	return id.len < SIGN_VALUE_MAX;
 }
 
-static int sign_body(const struct command *command, const struct secrets *secrets, struct text body)
+static int sign_delivery(const struct input_delivery *delivery)
 {
+	const struct command *command = delivery->command;
 	struct text id = text_of(verb_value(command, "id"));
-	const char *at = verb_value(command, "at");
-	int64_t at_us = clock_wall_us();
 	struct signed_headers headers;
 
-	if (at && !stamp_parse(text_of(at), &at_us)) {
-		return verb_usage(
-			command, "--at takes a time of RFC 3339, as 2026-01-31T10:00:00Z");
-	}
 	if (!id_is_usable(id)) {
 		return verb_usage(command,
 			"--id takes at most %d visible ASCII characters without a dot",
 			SIGN_VALUE_MAX - 1);
 	}
-	if (!sign_headers(command->settings, secrets, id, at_us, body, &headers)) {
+	if (!sign_headers(command->settings, delivery->secrets, id, delivery->at_us, delivery->body,
+		    &headers)) {
 		fprintf(stderr, "orderd: OpenSSL cannot sign\n");
 		return EX_SOFTWARE;
 	}
@@ -122,5 +115,5 @@ static int sign_body(const struct command *command, const struct secrets *secret
 
 int sign_run(const struct command *command)
 {
-	return input_with_secrets(command, sign_body);
+	return input_with_delivery(command, sign_delivery);
 }

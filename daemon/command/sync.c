@@ -1,6 +1,5 @@
 #include "command/sync.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,16 +8,6 @@
 #include "command/pick.h"
 #include "command/print.h"
 #include "command/show.h"
-
-static void print_as_json(const char *order_id, const char *status, const char *outcome)
-{
-	json_t *line = json_pack(
-		"{s:s, s:s*, s:s}", "order", order_id, "status", status, "outcome", outcome);
-
-	json_dumpf(line, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(line);
-}
 
 static void print_outcome(const struct command *command, const char *order_id,
 	const struct torque_answer *answer, const char *outcome)
@@ -30,7 +19,8 @@ static void print_outcome(const struct command *command, const char *order_id,
 			pick_path(answer->body, "order", "status", NULL), PRINT_CELL_MAX);
 	}
 	if (verb_has(command, "json")) {
-		print_as_json(order_id, status, outcome);
+		print_packed(PRINT_LINE, "{s:s, s:s*, s:s}", "order", order_id, "status", status,
+			"outcome", outcome);
 	} else {
 		printf("%s %s %s\n", order_id, status ? status : "-", outcome);
 	}

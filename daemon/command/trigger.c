@@ -9,10 +9,12 @@
 #include "base/clock.h"
 #include "base/die.h"
 #include "base/stamp.h"
+#include "command/input.h"
+#include "command/option.h"
+#include "command/print.h"
 #include "command/sign.h"
 #include "http/client.h"
 #include "order/fact.h"
-#include "settings/secrets.h"
 
 enum {
 	TRIGGER_COUNT_MAX = 100000,
@@ -192,14 +194,10 @@ static void print_answer(const struct trigger *trigger, const struct client_answ
 	shown(body, "error", error);
 	json_decref(body);
 	if (verb_has(trigger->command, "json")) {
-		json_t *line =
-			json_pack("{s:s, s:s, s:i, s:s, s:s, s:I}", "event", trigger->kind->event,
-				"order", trigger->order_id, "status", (int)answer->status,
-				"outcome", outcome, "error", error, "took_ms", (json_int_t)took_ms);
-
-		json_dumpf(line, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(line);
+		print_packed(PRINT_LINE, "{s:s, s:s, s:i, s:s, s:s, s:I}", "event",
+			trigger->kind->event, "order", trigger->order_id, "status",
+			(int)answer->status, "outcome", outcome, "error", error, "took_ms",
+			(json_int_t)took_ms);
 	} else {
 		printf("%u %-12s %s %s (%" PRId64 " ms)\n", answer->status,
 			outcome[0] ? outcome : error, trigger->kind->event, trigger->order_id,
@@ -304,12 +302,9 @@ static int send_as_asked(struct trigger *trigger)
 
 static int run_with_keys(struct trigger *trigger)
 {
-	struct faults faults = { .count = 0 };
-	struct secrets *secrets = secrets_load(trigger->command->config, &faults);
+	struct secrets *secrets = input_secrets(trigger->command);
 	int code;
 
-	fault_print(&faults, stderr);
-	fault_fini(&faults);
 	if (!secrets) {
 		return EX_CONFIG;
 	}
@@ -340,8 +335,11 @@ int trigger_run(const struct command *command)
 {
 	struct trigger trigger = { .command = command, .left = 1 };
 	const char *order = verb_value(command, "order");
-	const char *count = verb_value(command, "count");
+	int code = option_number(command, "count", 1, TRIGGER_COUNT_MAX, &trigger.left);
 
+	if (code != EX_OK) {
+		return code;
+	}
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(command->argument, kinds[i].event) == 0) {
 			trigger.kind = &kinds[i];
@@ -354,11 +352,6 @@ int trigger_run(const struct command *command)
 		return verb_usage(command,
 			"--order takes 1 to %d characters of letters, digits and _.:-",
 			FACT_ORDER_ID_MAX);
-	}
-	if (count && (!text_to_u64(text_of(count), &trigger.left) || trigger.left == 0 ||
-			     trigger.left > TRIGGER_COUNT_MAX)) {
-		return verb_usage(
-			command, "--count takes a number from 1 to %d", TRIGGER_COUNT_MAX);
 	}
 	return run_with_keys(&trigger);
 }

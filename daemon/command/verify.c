@@ -1,22 +1,19 @@
 #include "command/verify.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/die.h"
 #include "base/memory.h"
 #include "base/secret.h"
-#include "base/stamp.h"
 #include "command/input.h"
+#include "command/print.h"
 #include "settings/secrets.h"
 
 enum {
 	READINGS_MAX = 12,
 	SIGNATURE_BYTES_MAX = 4096,
-	US_PER_SECOND = 1000000,
 };
 
 /* One way to read something: as it is, or changed in a way that people and programs change it. */
@@ -38,11 +35,8 @@ struct ruling {
 };
 
 struct case_to_judge {
-	const struct command *command;
-	const struct secrets *secrets;
+	const struct input_delivery *delivery;
 	struct signature_claim claim;
-	struct text body;
-	int64_t now_us;
 };
 
 static void readings_fini(struct readings *readings)
@@ -203,11 +197,11 @@ static void read_signature(struct readings *readings, struct text signature)
 /* The other reading of the secrets, as text or as base64, in pages of their own. */
 static void other_keys(const struct case_to_judge *it, struct secret *other[SIGNATURE_SECRETS_MAX])
 {
-	bool as_base64 = !secrets_are_base64(it->command->settings);
+	bool as_base64 = !secrets_are_base64(it->delivery->command->settings);
 
 	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
 		unsigned char key[SECRET_MAX];
-		struct text secret = secrets_webhook(it->secrets, i);
+		struct text secret = secrets_webhook(it->delivery->secrets, i);
 		ptrdiff_t len =
 			secret.len > 0 ? signature_key(secret, as_base64, key, sizeof(key)) : -1;
 
@@ -224,7 +218,7 @@ static size_t read_settings(const struct case_to_judge *it,
 		"[webhook] scheme = standard", "[webhook] scheme = timestamped" };
 	static const char *const key_changes[] = { "[webhook] key = base64",
 		"[webhook] key = text" };
-	struct signature_rules own = secrets_rules(it->secrets);
+	struct signature_rules own = secrets_rules(it->delivery->secrets);
 	struct signature_rules rules = own;
 	size_t count = 0;
 
@@ -233,7 +227,7 @@ static size_t read_settings(const struct case_to_judge *it,
 		rules.secret[i] = other[i] ? secret_text(other[i]) : text_of("");
 	}
 	if (rules.secret[0].len > 0 || rules.secret[1].len > 0) {
-		bool base64 = secrets_are_base64(it->command->settings);
+		bool base64 = secrets_are_base64(it->delivery->command->settings);
 
 		rulings[count++] = (struct ruling){ key_changes[base64 ? 1 : 0], rules };
 	}
@@ -256,7 +250,7 @@ static bool matches(const struct case_to_judge *it, const struct ruling *ruling,
 	enum signature_verdict verdict;
 
 	claim.signature = signature;
-	verdict = signature_verify(&ruling->rules, &claim, body, it->now_us, &secret);
+	verdict = signature_verify(&ruling->rules, &claim, body, it->delivery->at_us, &secret);
 	return verdict == SIGNATURE_GENUINE || verdict == SIGNATURE_STALE;
 }
 
@@ -292,7 +286,7 @@ static struct match find_match(const struct case_to_judge *it)
 	other_keys(it, other);
 	size_t rulings_count = read_settings(it, other, rulings);
 
-	read_body(&bodies, it->body);
+	read_body(&bodies, it->delivery->body);
 	read_signature(&signatures, it->claim.signature);
 	for (size_t i = 0; i < rulings_count; i++) {
 		for (size_t j = 0; j < bodies.count; j++) {
@@ -354,12 +348,8 @@ static int print_verdict(const struct command *command, enum signature_verdict v
 	const char *word = signature_verdict_name(verdict);
 
 	if (verb_has(command, "json")) {
-		json_t *object = json_pack("{s:s, s:s, s:s?, s:s?}", "verdict", word, "why",
+		print_packed(PRINT_INDENTED, "{s:s, s:s, s:s?, s:s?}", "verdict", word, "why",
 			explain(verdict), "secret", secret, "hint", hint);
-
-		json_dumpf(object, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(object);
 	} else {
 		printf("%s: %s\n", word, explain(verdict));
 		if (secret) {
@@ -377,45 +367,37 @@ static int print_verdict(const struct command *command, enum signature_verdict v
 
 static int judge(const struct case_to_judge *it)
 {
-	struct signature_rules rules = secrets_rules(it->secrets);
+	struct signature_rules rules = secrets_rules(it->delivery->secrets);
 	size_t index = 0;
-	enum signature_verdict verdict =
-		signature_verify(&rules, &it->claim, it->body, it->now_us, &index);
+	enum signature_verdict verdict = signature_verify(
+		&rules, &it->claim, it->delivery->body, it->delivery->at_us, &index);
 	char hint[512];
 
 	if (verdict == SIGNATURE_GENUINE) {
-		return print_verdict(
-			it->command, verdict, index == 0 ? "secret" : "secret_previous", NULL);
+		return print_verdict(it->delivery->command, verdict,
+			index == 0 ? "secret" : "secret_previous", NULL);
 	}
 	if (verdict != SIGNATURE_FORGED && verdict != SIGNATURE_MALFORMED) {
-		return print_verdict(it->command, verdict, NULL, NULL);
+		return print_verdict(it->delivery->command, verdict, NULL, NULL);
 	}
 	struct match match = find_match(it);
 
 	say_hint(&match, hint, sizeof(hint));
-	return print_verdict(it->command, verdict, NULL, hint);
+	return print_verdict(it->delivery->command, verdict, NULL, hint);
 }
 
-static int verify_body(
-	const struct command *command, const struct secrets *secrets, struct text body)
+static int verify_delivery(const struct input_delivery *delivery)
 {
-	const char *at = verb_value(command, "at");
+	const struct command *command = delivery->command;
 	struct case_to_judge it = {
-		.command = command,
-		.secrets = secrets,
+		.delivery = delivery,
 		.claim = {
 			.signature = text_of(verb_value(command, "signature")),
 			.id = text_of(verb_value(command, "id")),
 			.timestamp = text_of(verb_value(command, "timestamp")),
 		},
-		.body = body,
-		.now_us = clock_wall_us(),
 	};
 
-	if (at && !stamp_parse(text_of(at), &it.now_us)) {
-		return verb_usage(
-			command, "--at takes a time of RFC 3339, as 2026-01-31T10:00:00Z");
-	}
 	if (command->settings->webhook.scheme == SIGNATURE_STANDARD &&
 		(it.claim.id.len == 0 || it.claim.timestamp.len == 0)) {
 		return verb_usage(command,
@@ -434,5 +416,5 @@ int verify_run(const struct command *command)
 	if (!verb_has(command, "signature")) {
 		return verb_usage(command, "orderd verify needs --signature");
 	}
-	return input_with_secrets(command, verify_body);
+	return input_with_delivery(command, verify_delivery);
 }

@@ -449,6 +449,21 @@ class SignAndVerify(Case):
         self.orderd("sign", self.body, "--id", "a\nb", code=64)
         self.orderd("sign", self.body, "--at", "yesterday", code=64)
 
+    def test_a_date_is_a_time_as_it_is_everywhere(self):
+        words = ("sign", self.body, "--webhook-scheme", "timestamped", "--at")
+        midnight = sign.timestamped(BODY, at=1705276800)["X-Torque-Signature"]
+        for at in ("2024-01-15", "2024-01-15T00:00:00Z"):
+            self.assertEqual(self.orderd(*words, at)[0], "X-Torque-Signature: %s\n" % midnight)
+        self.verify(midnight, "--webhook-scheme", "timestamped", "--at", "2024-01-15", code=0)
+        for verb in (words[:-1], ("verify", self.body, "--signature", midnight)):
+            _, err = self.orderd(*verb, "--at", "2024-01-32", code=64)
+            self.assertIn("--at takes a time as 2026-03-01T12:00:00Z, or a date", err)
+
+    def test_a_number_out_of_its_range_is_told_the_range(self):
+        for count in ("0", "100001", "1e3"):
+            _, err = self.orderd("trigger", "order.paid", "--count", count, code=64)
+            self.assertIn("--count takes a number from 1 to 100000", err)
+
     def test_without_its_secret_nothing_is_signed(self):
         os.unlink(self.path("credentials/webhook-secret"))
         out, err = self.orderd("sign", self.body, code=78)
