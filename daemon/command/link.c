@@ -14,8 +14,6 @@
 #include "command/pick.h"
 #include "command/print.h"
 
-enum { LINK_REASON_MAX = 256 };
-
 /* A cart, and what is put into it. */
 struct cart {
 	const struct command *command;
@@ -34,14 +32,14 @@ static int refuse(const struct cart *cart, const char *why)
 static int parse_cart(struct cart *cart)
 {
 	json_error_t error;
-	char why[LINK_REASON_MAX];
+	struct problem why;
 	json_t *options;
 
 	cart->document = json_loadb(cart->bytes.ptr, cart->bytes.len,
 		JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
 	if (!cart->document) {
-		snprintf(why, sizeof(why), "line %d is not JSON: %s", error.line, error.text);
-		return refuse(cart, why);
+		problem_say(&why, "line %d is not JSON: %s", error.line, error.text);
+		return refuse(cart, why.text);
 	}
 	if (!json_is_object(cart->document)) {
 		return refuse(cart, "a cart is an object, as generate-link takes it");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "command/migration.h"
+#include "command/print.h"
 
 static int exit_code(enum migration_end end)
 {
@@ -62,7 +63,7 @@ static json_t *files_json(const struct migration_state *state)
 	return list;
 }
 
-static void print_json(const struct migration_state *state, enum migration_end end, bool files)
+static void print_state(const struct migration_state *state, enum migration_end end, bool files)
 {
 	json_t *object = json_pack("{s:b, s:b, s:i, s:i, s:b}", "fine", end == MIGRATION_FINE,
 		"installed", state->installed, "version", state->version_there, "needed",
@@ -71,19 +72,17 @@ static void print_json(const struct migration_state *state, enum migration_end e
 	if (files && (state->files_known || end == MIGRATION_FINE)) {
 		json_object_set_new(object, "files", files_json(state));
 	}
-	if (state->problem[0] != '\0') {
+	if (state->problem.text[0] != '\0') {
 		/* Not NUL when the server's sentence is not UTF-8: then it goes to stderr only. */
-		json_object_set_new(object, "problem", json_string(state->problem));
+		json_object_set_new(object, "problem", json_string(state->problem.text));
 	}
-	json_dumpf(object, stdout, JSON_INDENT(2));
-	fputc('\n', stdout);
-	json_decref(object);
+	print_packed(PRINT_INDENTED, "o", object);
 }
 
 static void say_problem(const struct migration_state *state)
 {
-	if (state->problem[0] != '\0') {
-		fprintf(stderr, "orderd: %s\n", state->problem);
+	if (state->problem.text[0] != '\0') {
+		fprintf(stderr, "orderd: %s\n", state->problem.text);
 	}
 }
 
@@ -112,7 +111,7 @@ static int show_status(const struct command *command)
 	enum migration_end end = migration_look(&options, &state);
 
 	if (verb_has(command, "json")) {
-		print_json(&state, end, true);
+		print_state(&state, end, true);
 	} else if (end == MIGRATION_FINE || end == MIGRATION_REFUSED) {
 		printf("schema %d, needed %d: %s\n", state.version_there, state.version_here,
 			verdict(&state));
@@ -132,7 +131,7 @@ static int show_plan(const struct command *command)
 	enum migration_end end = migration_look(&options, &state);
 
 	if (end == MIGRATION_FINE && !state.files_known) {
-		snprintf(state.problem, sizeof(state.problem),
+		problem_say(&state.problem,
 			"only a member of torque_owner sees what has run: use --admin-conninfo");
 		end = MIGRATION_FORBIDDEN;
 	}
@@ -141,7 +140,7 @@ static int show_plan(const struct command *command)
 			migration_print(&state, stdout);
 		}
 	} else if (verb_has(command, "json")) {
-		print_json(&state, end, true);
+		print_state(&state, end, true);
 	} else if (end == MIGRATION_FINE) {
 		for (size_t i = 0; i < state.files_count; i++) {
 			printf("%s %s\n", action_name(state.files[i].action), state.files[i].name);
@@ -158,7 +157,7 @@ static int bring_up_to_date(const struct command *command)
 	enum migration_end end = migration_run(&options, &state);
 
 	if (verb_has(command, "json")) {
-		print_json(&state, end, true);
+		print_state(&state, end, true);
 	} else if (end == MIGRATION_FINE) {
 		fprintf(stderr, "orderd: the schema is at version %d, from %d\n",
 			state.version_here, state.version_there);

@@ -64,7 +64,7 @@ static void state_init(struct migration_state *state)
 static enum migration_end fail(
 	struct migration_state *state, enum migration_end end, const char *sentence)
 {
-	snprintf(state->problem, sizeof(state->problem), "%s", sentence);
+	problem_say(&state->problem, "%s", sentence);
 	return end;
 }
 
@@ -76,12 +76,11 @@ static enum migration_end sql_failed(
 	const char *problem = blocking_problem(session);
 
 	if (file && blocking_line(session) > 0) {
-		snprintf(state->problem, sizeof(state->problem), "%s:%zu: %s (%s)", file,
-			blocking_line(session), problem, sqlstate);
+		problem_say(&state->problem, "%s:%zu: %s (%s)", file, blocking_line(session),
+			problem, sqlstate);
 	} else {
-		snprintf(state->problem, sizeof(state->problem), "%s%s%s%s%s%s", file ? file : "",
-			file ? ": " : "", problem, sqlstate[0] ? " (" : "", sqlstate,
-			sqlstate[0] ? ")" : "");
+		problem_say(&state->problem, "%s%s%s%s%s%s", file ? file : "", file ? ": " : "",
+			problem, sqlstate[0] ? " (" : "", sqlstate, sqlstate[0] ? ")" : "");
 	}
 	if (sqlstate[0] == '\0' || strncmp(sqlstate, "57P", 3) == 0) {
 		return MIGRATION_UNREACHABLE;
@@ -95,11 +94,9 @@ static enum migration_end sql_failed(
 static enum migration_end connect_to(const struct migration_options *options,
 	struct migration_state *state, struct blocking **ret_session)
 {
-	struct problem problem;
-
 	state_init(state);
-	*ret_session = blocking_new(options->conninfo, options->as_invoker, &problem);
-	return *ret_session ? MIGRATION_FINE : fail(state, MIGRATION_UNREACHABLE, problem.text);
+	*ret_session = blocking_new(options->conninfo, options->as_invoker, &state->problem);
+	return *ret_session ? MIGRATION_FINE : MIGRATION_UNREACHABLE;
 }
 
 /* Looking. */
@@ -117,7 +114,7 @@ static struct migration_file *file_named(struct migration_state *state, const ch
 static enum migration_end refuse(
 	struct migration_state *state, const char *name, const char *sentence)
 {
-	snprintf(state->problem, sizeof(state->problem), "%s: %s", name, sentence);
+	problem_say(&state->problem, "%s: %s", name, sentence);
 	return MIGRATION_REFUSED;
 }
 

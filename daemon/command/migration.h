@@ -11,9 +11,10 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/problem.h"
+
 enum {
 	MIGRATION_FILES_MAX = 64,
-	MIGRATION_PROBLEM_MAX = 1024,
 	MIGRATION_LOCK_S = 5, /* for another migration, and for each table */
 };
 
@@ -51,7 +52,7 @@ struct migration_state {
 	bool functions_differ; /* the database has those of another program */
 	size_t files_count;
 	struct migration_file files[MIGRATION_FILES_MAX]; /* in the order in which they run */
-	char problem[MIGRATION_PROBLEM_MAX]; /* a sentence, unless the end is MIGRATION_FINE */
+	struct problem problem;                           /* "" with MIGRATION_FINE */
 };
 
 /* Change nothing. MIGRATION_FINE and MIGRATION_REFUSED fill in all of *ret_state. */
