@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/die.h"
 #include "base/memory.h"
 #include "command/api_session.h"
 #include "command/input.h"
@@ -180,8 +181,7 @@ static int send_cart(const struct cart *cart)
 	}
 	stream = open_memstream(&request, &request_len);
 	if (!stream) {
-		api_session_free(ask);
-		return EX_TEMPFAIL;
+		die("no memory for a cart");
 	}
 	put_request(cart, stream);
 	fclose(stream);

@@ -4,6 +4,7 @@
 
 import glob
 import json
+import math
 import os
 import re
 import subprocess
@@ -17,6 +18,31 @@ PAGES = ("orderd.8", "orderd.conf.5")
 # LEVEL, "word", or LEVEL, condition ? "word" : "other",
 LOG_WORD = re.compile(
     r'[^,;"]+,(?:[^,;"]*\?)?\s*"([a-z0-9_]+)"(?:\s*:\s*"([a-z0-9_]+)")?\s*,')
+KIB, MIB, SECOND = 1024, 1024 * 1024, 1000
+# A sentence of a page, and the constants of the code whose values stand in it, each in a unit.
+LIMITS = (
+    ("orderd.8", "headers %d KiB in %d fields, target %d KiB, body",
+     ("HTTP_HEAD_MAX", KIB), ("HTTP_FIELDS_MAX", 1), ("HTTP_TARGET_MAX", KIB)),
+    ("orderd.8", "headers within %d s, the body within %d s, %d s between requests.",
+     ("SERVER_HEAD_MS", SECOND), ("SERVER_BODY_MS", SECOND), ("SERVER_IDLE_MS", SECOND)),
+    ("orderd.8", "Deliveries that wait for their commit: %d, or %d MiB.",
+     ("BATCH_QUEUE_FACTS_MAX", 1), ("BATCH_QUEUE_BYTES_MAX", MIB)),
+    ("orderd.8", "no new call to the API, at most %d s.", ("SERVICE_DRAIN_MS", SECOND)),
+    ("orderd.8", "other than 1 to %d of letters", ("FACT_ORDER_ID_MAX", 1)),
+    ("orderd.8", "A call takes %d s at most, an answer is %d MiB with %d KiB of headers",
+     ("TORQUE_CALL_MS", SECOND), ("CLIENT_BODY_MAX", MIB), ("CLIENT_HEAD_MAX", KIB)),
+    ("orderd.8", "So many, from 1 to %d; else %d.",
+     ("API_TARGET_PAGE_MAX", 1), ("LIST_LIMIT", 1)),
+    ("orderd.8", "one after the other, from 1 to %d.", ("TRIGGER_COUNT_MAX", 1)),
+    ("orderd.8", "Look up to %d orders up", ("VERB_ARGUMENTS_MAX", 1)),
+    ("orderd.8", " %d s apart are a warning", ("CHECK_CLOCK_S", 1)),
+    ("orderd.conf.5", "UTF-8 of at most %d KiB.", ("CONFIG_BYTES_MAX", KIB)),
+    ("orderd.conf.5", "of fewer than %d bytes is refused, one of fewer than %d is warned",
+     ("SECRET_MIN", 1), ("SECRET_ADVISED", 1)),
+)
+CODE = re.compile(r"\b(EX_[A-Z]+|VERB_FOUND)\b")
+# Any verb may end with these, and EXIT STATUS alone says when.
+EVERY_VERB = {"EX_OK", "EX_USAGE", "EX_SOFTWARE", "EX_CONFIG"}
 
 
 def read(*parts):
@@ -27,7 +53,7 @@ def read(*parts):
 def sources():
     return {name: read(name) for name in sorted(
         os.path.relpath(path, ROOT) for path in
-        glob.glob(os.path.join(ROOT, "daemon", "**", "*.c"), recursive=True))}
+        glob.glob(os.path.join(ROOT, "daemon", "**", "*.[ch]"), recursive=True))}
 
 
 def orderd(*words):
@@ -56,7 +82,7 @@ def log_words(texts):
     """The words of all log_event() calls, and the calls whose word is not written there."""
     words, unclear = set(), []
     for name, text in texts.items():
-        if name.endswith("base/log.c"):
+        if name.endswith(("base/log.c", "base/log.h")):
             continue
         for call in re.finditer(r"\blog_event\(", text):
             literal = LOG_WORD.match(text[call.end():])
@@ -67,11 +93,74 @@ def log_words(texts):
     return words, unclear
 
 
+def constants(texts):
+    """Those that are written as a number, or as a product of numbers."""
+    found = {}
+    for text in texts:
+        for name, product in re.findall(r"\b([A-Z][A-Z0-9_]+) =\s*(\d+(?: \* \d+)*)\s*[,}/]", text):
+            found[name] = math.prod(int(number) for number in product.split(" * "))
+    return found
+
+
+def wrong_limits(pages, values):
+    """The sentences, as the code would have them, that no page says."""
+    told = [(page, sentence % tuple(values[name] / unit for name, unit in names))
+            for page, sentence, *names in LIMITS]
+    return [sentence for page, sentence in told if sentence not in pages[page].replace("\n", " ")]
+
+
+def bounds(text):
+    return re.findall(r"\b(?:from \S+ to \S*[^\s,.;:]|at most \d+ bytes)", text.replace("\n", " "))
+
+
+def bounds_of_the_code(example):
+    """{(section, key): its bounds} as orderd config --example tells them."""
+    told, section, said = {}, "", ""
+    for line in example.splitlines():
+        section = line[1:-1] if line.startswith("[") else section
+        said = line if line.startswith("# Value: ") else said
+        if re.match(r"#[a-z_]+ =", line):
+            told[section, line[1:].split(" =")[0]] = bounds(said)
+    return told
+
+
+def bounds_of_the_manual(page, keys):
+    told = {}
+    for section, key in keys:
+        text = re.search(r"^\.It Ic %s\n(.*?)(?=^\.(?:It|El)|\Z)" % key,
+                         part(page, ".Ss Section " + section), re.MULTILINE | re.DOTALL)
+        told[section, key] = bounds(text.group(1) if text else "")
+    return told
+
+
+def number(code, texts):
+    found = re.search(r"\bVERB_FOUND = (\d+),", texts["daemon/command/verb.h"])
+    return getattr(os, code) if code != "VERB_FOUND" else int(found.group(1))
+
+
+def exits_of_the_code(verbs, texts):
+    """{verb: the numbers that its own file ends with}; without those of every verb."""
+    return {verb: {number(code, texts) for code in
+                   set(CODE.findall(texts["daemon/command/%s.c" % verb])) - EVERY_VERB}
+            for verb in verbs if "daemon/command/%s.c" % verb in texts}
+
+
+def exits_of_the_manual(verbs, page):
+    told = {}
+    for verb in verbs:
+        text = re.search(r"^\.Ss %s\b(.*?)(?=^\.Ss |\Z)" % verb, part(page, ".Sh VERBS"),
+                         re.MULTILINE | re.DOTALL).group(1).replace("\n", " ")
+        told[verb] = {int(code) for found in re.findall(r"xits (\d+)|, (\d+) when", text)
+                      for code in found if code}
+    return told
+
+
 class Manual(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.orderd8 = read("daemon/man/orderd.8")
         cls.conf5 = read("daemon/man/orderd.conf.5")
+        cls.texts = sources()
         cls.verbs = re.search(r"verbs='([^']+)'", orderd("completion", "bash")).group(1).split()
         assert len(cls.verbs) > 1, cls.verbs
 
@@ -143,6 +232,23 @@ class Manual(unittest.TestCase):
             compare(self, section, [row["key"] for row in rows if row["section"] == section],
                     described)
 
+    def test_every_bound_of_a_key_is_the_one_that_is_kept(self):
+        code = bounds_of_the_code(orderd("config", "--example"))
+        self.assertIn(["from 1 to 16"], code.values())
+        self.assertEqual(bounds_of_the_manual(self.conf5, code), code)
+        planted = self.conf5.replace("from 1s to 7d", "from 1s to 8d")
+        self.assertNotEqual(bounds_of_the_manual(planted, code), code)
+        planted = self.conf5.replace("from 0 to 10000", "of any size")
+        self.assertNotEqual(bounds_of_the_manual(planted, code), code)
+
+    def test_every_limit_that_is_told_is_the_one_that_is_kept(self):
+        values = constants(self.texts.values())
+        pages = {"orderd.8": self.orderd8, "orderd.conf.5": self.conf5}
+        self.assertEqual(wrong_limits(pages, values), [])
+        for _, _, *names in LIMITS:
+            for name, unit in names:
+                self.assertEqual(len(wrong_limits(pages, {**values, name: values[name] + unit})), 1)
+
     def test_every_choice_is_described(self):
         choices = re.findall(r"\.words = \{([^}]*)\}", read("daemon/settings/config_rules.c"))
         words = re.findall(r'"([a-z0-9]+)"', " ".join(choices))
@@ -157,7 +263,7 @@ class Manual(unittest.TestCase):
         compare(self, "metrics", code, manual)
 
     def test_every_word_of_the_log_is_described(self):
-        words, unclear = log_words(sources())
+        words, unclear = log_words(self.texts)
         self.assertEqual(unclear, [], "the word of an event is written where it is logged")
         manual = re.findall(r"^\.It Li ([a-z0-9_]+)", part(self.orderd8, ".Sh LOG"), re.MULTILINE)
         compare(self, "log", words, manual)
@@ -181,15 +287,19 @@ class Manual(unittest.TestCase):
         compare(self, "reasons", code, manual)
 
     def test_every_exit_code_is_described(self):
-        numbers = {"EX_OK": 0, "EX_USAGE": 64, "EX_DATAERR": 65, "EX_UNAVAILABLE": 69,
-                   "EX_SOFTWARE": 70, "EX_TEMPFAIL": 75, "EX_NOPERM": 77, "EX_CONFIG": 78,
-                   "VERB_FOUND": 1}
-        used = set(re.findall(r"\b(EX_[A-Z]+|VERB_FOUND)\b", "".join(
-            text for name, text in sources().items()
-            if name.startswith(("daemon/command/", "daemon/settings/")))))
-        self.assertEqual(sorted(used - set(numbers)), [], "not a code of the manual")
+        used = {code for name, text in self.texts.items() for code in CODE.findall(text)
+                if name.endswith(".c") and name.startswith(("daemon/command/", "daemon/settings/"))}
         manual = re.findall(r"^\.It (\d+)$", part(self.orderd8, ".Sh EXIT STATUS"), re.MULTILINE)
-        compare(self, "exit codes", [str(numbers[name]) for name in used], manual)
+        compare(self, "exit codes", [str(number(code, self.texts)) for code in used], manual)
+
+    def test_every_verb_says_which_exit_codes_are_its_own(self):
+        code = exits_of_the_code(self.verbs, self.texts)
+        self.assertEqual(exits_of_the_manual(code, self.orderd8), code)
+        planted = self.orderd8.replace("75 when it is 503", "69 when it is 503")
+        self.assertNotEqual(exits_of_the_manual(code, planted), code)
+        name = "daemon/command/backfill.c"
+        planted = self.texts[name].replace("EX_NOPERM", "EX_UNAVAILABLE")
+        self.assertNotEqual(exits_of_the_code(self.verbs, {**self.texts, name: planted}), code)
 
     def test_every_signal_is_described(self):
         code = re.findall(r"\b(SIG(?:HUP|TERM|INT|USR1|USR2|QUIT))\b",
