@@ -1,3 +1,4 @@
+/* The clocks of the kernel: one to wait by, one to date facts by. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -1,3 +1,4 @@
+/* The program ends here, with a sentence and a core. */
 #include "base/die.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Memory comes zeroed, or the program ends; copies are made in it. */
 #include "base/memory.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* The table of all metrics, their values, and how they are rendered. */
 #include "base/metrics.h"
 
 #include <assert.h>

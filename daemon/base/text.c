@@ -1,3 +1,4 @@
+/* Bytes are compared, cut, split and read as numbers, hex and UTF-8. */
 #include "base/text.h"
 
 static unsigned char lower(unsigned char c)

@@ -14,8 +14,8 @@
 #include "settings/options.h"
 
 enum {
-	ASK_WAIT_MAX_MS = 60000, /* then the budget is asked again: others may have left room */
-	ASK_SAID_MS = 2000,      /* a wait that a person at a terminal would wonder about */
+	WAIT_MAX_MS = 60000, /* then the budget is asked again: others may have left room */
+	WAIT_SAID_MS = 2000, /* a wait that a person at a terminal would wonder about */
 };
 
 static const char settings[] = "select set_config('search_path', 'pg_catalog, pg_temp', false),"
@@ -155,11 +155,11 @@ static bool tell(struct api_session *ask, const struct store_call call)
 
 static void wait_for(struct api_session *ask, int64_t wait_ms)
 {
-	loop_timer_start(ask->waiting, wait_ms < ASK_WAIT_MAX_MS ? wait_ms : ASK_WAIT_MAX_MS);
+	loop_timer_start(ask->waiting, wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS);
 	loop_run(ask->loop);
 }
 
-/* "" in ask->record.call_id: not yet, *ret_wait_ms says when. */
+/* "" in ask->call_record.call_id: not yet, *ret_wait_ms says when. */
 static bool try_claim(
 	struct api_session *ask, const char *purpose, const char *order_id, int64_t *ret_wait_ms)
 {
@@ -175,8 +175,8 @@ static bool try_claim(
 	id = blocking_cell(ask->session, 0, 0);
 	wait = blocking_cell(ask->session, 0, 1);
 	snprintf(ask->call_record.call_id, CALL_RECORD_NUMBER_MAX, "%s", id ? id : "");
-	if (!text_to_u64(text_of(wait), &wait_ms) || wait_ms > ASK_WAIT_MAX_MS) {
-		wait_ms = ASK_WAIT_MAX_MS;
+	if (!text_to_u64(text_of(wait), &wait_ms) || wait_ms > WAIT_MAX_MS) {
+		wait_ms = WAIT_MAX_MS;
 	}
 	*ret_wait_ms = wait_ms > 0 ? (int64_t)wait_ms : 1;
 	return true;
@@ -195,7 +195,7 @@ static int claim(struct api_session *ask, const char *purpose, const char *order
 		if (ask->call_record.call_id[0] != '\0') {
 			return EX_OK;
 		}
-		if (!said && wait_ms > ASK_SAID_MS) {
+		if (!said && wait_ms > WAIT_SAID_MS) {
 			fprintf(stderr,
 				"orderd: waiting %" PRId64 " s for a place in the API's budget\n",
 				(wait_ms + 999) / 1000);
@@ -219,7 +219,7 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	loop_stop(ask->loop);
 }
 
-int api_session_exit_code(enum torque_end end)
+static int exit_code(enum torque_end end)
 {
 	switch (end) {
 	case TORQUE_GOOD:
@@ -283,7 +283,7 @@ int api_session_quietly(struct api_session *ask, const struct torque_call *call,
 		/* The answer is good all the same; its place stays taken for longer. */
 		api_session_database_failed(ask);
 	}
-	return api_session_exit_code(ask->answer.end);
+	return exit_code(ask->answer.end);
 }
 
 int api_session_call(struct api_session *ask, const struct torque_call *call, const char *purpose,
@@ -331,7 +331,7 @@ int api_session_lookup(struct api_session *ask, const char *order_id,
 		if (!tell(ask, call_record_failed(&ask->call_record, ask->answer.end))) {
 			return api_session_database_failed(ask);
 		}
-		return api_session_exit_code(ask->answer.end);
+		return exit_code(ask->answer.end);
 	}
 	if (!tell(ask, call_record_lookup(&ask->call_record, ask->answer.body))) {
 		return lookup_refused(ask);

@@ -42,9 +42,6 @@ int api_session_lookup(struct api_session *ask, const char *order_id,
  * and why has been said when it failed. */
 bool api_session_note_cancelled(struct api_session *ask, const char *order_id);
 
-/* EX_NOPERM, EX_TEMPFAIL, … for a call that ended so. */
-int api_session_exit_code(enum torque_end end);
-
 /* For what a verb has to say to the database itself. Borrowed. Its settings are the poller's. */
 struct blocking *api_session_database(struct api_session *ask);
 /* A statement failed: says why on stderr. The exit code. */

@@ -1,3 +1,4 @@
+/* What the table of verbs says: as help, as the version, as a completion for bash. */
 #include "command/help.h"
 
 enum { COLUMN_VERB = 12, COLUMN_OPTION = 24 };

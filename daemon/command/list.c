@@ -1,3 +1,4 @@
+/* A page of the API's list is printed as it came, or all of it span by span. */
 #include "command/list.h"
 
 #include <inttypes.h>

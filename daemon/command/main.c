@@ -1,4 +1,4 @@
-/* main.c - the table of verbs. */
+/* The table of verbs. */
 #include "command/backfill.h"
 #include "command/cancel.h"
 #include "command/check.h"

@@ -1,3 +1,4 @@
+/* The verb around a migration: which one is asked for, what is printed, how it ends. */
 #include "command/migrate.h"
 
 #include <jansson.h>

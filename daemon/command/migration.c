@@ -1,3 +1,4 @@
+/* Look at what the database has, decide which files run, run them in one transaction. */
 #include "command/migration.h"
 
 #include <assert.h>
@@ -12,7 +13,8 @@
 #include "pg/blocking.h"
 #include "sql.h"
 
-/* The key of the advisory lock is "orderd" in ASCII. */
+/* Another migration, and each table, is waited for so long. The key of the advisory lock is
+ * "orderd" in ASCII. */
 static const char begin[] = "begin;\n"
 			    "set local lock_timeout = '5s';\n"
 			    "set local client_min_messages = warning;\n"

@@ -13,10 +13,7 @@
 
 #include "base/problem.h"
 
-enum {
-	MIGRATION_FILES_MAX = 64,
-	MIGRATION_LOCK_S = 5, /* for another migration, and for each table */
-};
+enum { MIGRATION_FILES_MAX = 64 };
 
 struct migration_options {
 	const char *conninfo;

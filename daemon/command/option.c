@@ -1,3 +1,4 @@
+/* Times and numbers of the command line are read, or refused with what they should be. */
 #include "command/option.h"
 
 #include <inttypes.h>
@@ -7,7 +8,7 @@
 
 static const char midnight[] = "T00:00:00Z";
 
-bool option_read_time(struct text when, int64_t *ret_us)
+static bool read_time(struct text when, int64_t *ret_us)
 {
 	char whole[STAMP_TEXT_MAX];
 
@@ -22,7 +23,7 @@ int option_time(const struct command *command, const char *name, bool *ret_given
 {
 	const char *value = verb_value(command, name);
 
-	if (value && !option_read_time(text_of(value), ret_us)) {
+	if (value && !read_time(text_of(value), ret_us)) {
 		return verb_usage(command,
 			"--%s takes a time as 2026-03-01T12:00:00Z, or a date as 2026-03-01", name);
 	}

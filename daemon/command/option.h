@@ -3,11 +3,8 @@
 
 #include "command/verb.h"
 
-/* RFC 3339, or a date of it alone: its first moment in UTC. */
-bool option_read_time(struct text when, int64_t *ret_us);
-
-/* A time; absent: *ret_given is false, and *ret_us is left alone. EX_OK, or EX_USAGE after saying
- * why. */
+/* A time of RFC 3339, or a date of it alone: its first moment in UTC. Absent: *ret_given is false,
+ * and *ret_us is left alone. EX_OK, or EX_USAGE after saying why. */
 int option_time(const struct command *command, const char *name, bool *ret_given, int64_t *ret_us);
 
 /* A number from least to most; absent: *ret_number is left alone. EX_OK, or EX_USAGE after saying

@@ -1,3 +1,4 @@
+/* JSON that a parser has taken is walked by its brackets, commas and quotes alone. */
 #include "command/pick.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* What a terminal must not act on is spelled out; fields, tables and JSON are printed so. */
 #include "command/print.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* orderd show: ids are checked, the order is asked for and its fields are printed. */
 #include "command/show.h"
 
 #include "command/api_session.h"

@@ -1,3 +1,4 @@
+/* The headers of a delivery are made as Torque makes them, by the scheme of the settings. */
 #include "command/sign.h"
 
 #include <inttypes.h>

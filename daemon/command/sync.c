@@ -1,3 +1,4 @@
+/* Each order is looked up and taken in by itself; the worst end is the verb's. */
 #include "command/sync.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Events as Torque sends them are made up, signed, sent one after the other, and answered. */
 #include "command/trigger.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* The words of the command line find their verb and its options; then it runs. */
 #include "command/verb.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* A signature is judged; when it fails, other readings are tried and the nearest is named. */
 #include "command/verify.h"
 
 #include <assert.h>

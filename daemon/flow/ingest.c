@@ -1,3 +1,4 @@
+/* Facts become calls of SQL's functions, and its words outcomes. */
 #include "flow/ingest.h"
 
 static const char ingest_all[] =

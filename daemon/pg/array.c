@@ -1,3 +1,4 @@
+/* Elements are appended as they come; the head is written when their number is known. */
 #include "pg/array.h"
 
 #include <assert.h>
