@@ -25,16 +25,6 @@ static char *make_request(const struct command *command)
 	return text;
 }
 
-static void print_order(const struct command *command, struct text answer)
-{
-	if (verb_has(command, "json")) {
-		print_json(stdout, answer);
-		putchar('\n');
-	} else {
-		print_fields(stdout, "", pick_member(answer, "order"));
-	}
-}
-
 /* It has happened, whatever becomes of our own note of it. */
 static void note(struct api_session *ask, const char *order_id)
 {
@@ -80,7 +70,7 @@ static int cancel(struct api_session *ask, const struct command *command, const 
 	int code = api_session_call(ask, &call, "cancel", &answer);
 
 	if (code == EX_OK) {
-		print_order(command, answer->body);
+		show_print(command, answer->body);
 		note(ask, command->argument);
 	} else if (answer && (answer->status == 400 || answer->status == 409)) {
 		explain(ask, command->argument);

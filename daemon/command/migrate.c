@@ -64,13 +64,13 @@ static json_t *files_json(const struct migration_state *state)
 	return list;
 }
 
-static void print_state(const struct migration_state *state, enum migration_end end, bool files)
+static void print_state(const struct migration_state *state, enum migration_end end)
 {
 	json_t *object = json_pack("{s:b, s:b, s:i, s:i, s:b}", "fine", end == MIGRATION_FINE,
 		"installed", state->installed, "version", state->version_there, "needed",
 		state->version_here, "functions_differ", state->functions_differ);
 
-	if (files && (state->files_known || end == MIGRATION_FINE)) {
+	if (state->files_known || end == MIGRATION_FINE) {
 		json_object_set_new(object, "files", files_json(state));
 	}
 	if (state->problem.text[0] != '\0') {
@@ -112,7 +112,7 @@ static int show_status(const struct command *command)
 	enum migration_end end = migration_look(&options, &state);
 
 	if (verb_has(command, "json")) {
-		print_state(&state, end, true);
+		print_state(&state, end);
 	} else if (end == MIGRATION_FINE || end == MIGRATION_REFUSED) {
 		printf("schema %d, needed %d: %s\n", state.version_there, state.version_here,
 			verdict(&state));
@@ -141,7 +141,7 @@ static int show_plan(const struct command *command)
 			migration_print(&state, stdout);
 		}
 	} else if (verb_has(command, "json")) {
-		print_state(&state, end, true);
+		print_state(&state, end);
 	} else if (end == MIGRATION_FINE) {
 		for (size_t i = 0; i < state.files_count; i++) {
 			printf("%s %s\n", action_name(state.files[i].action), state.files[i].name);
@@ -158,7 +158,7 @@ static int bring_up_to_date(const struct command *command)
 	enum migration_end end = migration_run(&options, &state);
 
 	if (verb_has(command, "json")) {
-		print_state(&state, end, true);
+		print_state(&state, end);
 	} else if (end == MIGRATION_FINE) {
 		fprintf(stderr, "orderd: the schema is at version %d, from %d\n",
 			state.version_here, state.version_there);

@@ -13,6 +13,16 @@
 #include "pg/blocking.h"
 #include "sql.h"
 
+/* What has run; a name, a hash and a version are of our own making. */
+#define REMEMBER                                                                                   \
+	"insert into torque_internal.migration (name, sha256, version)\n"                          \
+	"values ('%s', pg_catalog.decode('%s', 'hex'), '%s')\n"                                    \
+	"on conflict (name) do update\n"                                                           \
+	"set sha256 = excluded.sha256, applied_at = excluded.applied_at,\n"                        \
+	"    version = excluded.version;\n"
+
+enum { REMEMBER_MAX = 1024 };
+
 /* Another migration, and each table, is waited for so long. The key of the advisory lock is
  * "orderd" in ASCII. */
 static const char begin[] = "begin;\n"
@@ -20,12 +30,6 @@ static const char begin[] = "begin;\n"
 			    "set local client_min_messages = warning;\n"
 			    "select pg_catalog.pg_advisory_xact_lock(122537101324900);\n";
 static const char become_owner[] = "set local role torque_owner;\n";
-static const char remember[] =
-	"insert into torque_internal.migration as m (name, sha256, version)\n"
-	"values ($1, pg_catalog.decode($2, 'hex'), $3)\n"
-	"on conflict (name) do update\n"
-	"set sha256 = excluded.sha256, applied_at = excluded.applied_at,\n"
-	"    version = excluded.version";
 static const char history[] =
 	"select name, pg_catalog.encode(sha256, 'hex') from torque_internal.migration";
 static const char forget[] = "delete from torque_internal.migration where name = $1";
@@ -240,10 +244,10 @@ static enum migration_end run_sql(
 static enum migration_end remember_file(
 	struct migration_state *state, struct blocking *session, const struct sql_file *file)
 {
-	const char *values[] = { file->name, file->sha256, ORDERD_VERSION };
+	char sql[REMEMBER_MAX];
 
-	return blocking_ask(session, remember, values, 3) ? MIGRATION_FINE
-							  : sql_failed(state, session, NULL);
+	snprintf(sql, sizeof(sql), REMEMBER, file->name, file->sha256, ORDERD_VERSION);
+	return run_sql(state, session, sql, NULL);
 }
 
 /* The first file has run by now, before anybody could be torque_owner. */
@@ -344,13 +348,8 @@ void migration_print(const struct migration_state *state, FILE *out)
 	}
 	for (size_t i = 0; i < state->files_count; i++) {
 		if (state->files[i].action != MIGRATION_NOTHING) {
-			fprintf(out,
-				"\ninsert into torque_internal.migration (name, sha256, version)\n"
-				"values ('%s', '\\x%s', '%s')\n"
-				"on conflict (name) do update\n"
-				"set sha256 = excluded.sha256, applied_at = excluded.applied_at,\n"
-				"    version = excluded.version;\n",
-				sql_files[i].name, sql_files[i].sha256, ORDERD_VERSION);
+			fprintf(out, "\n" REMEMBER, sql_files[i].name, sql_files[i].sha256,
+				ORDERD_VERSION);
 		}
 	}
 	fputs("\ncommit;\n", out);

@@ -18,6 +18,16 @@ int show_check_ids(const struct command *command)
 	return EX_OK;
 }
 
+void show_print(const struct command *command, struct text answer)
+{
+	if (verb_has(command, "json")) {
+		print_json(stdout, answer);
+		putchar('\n');
+	} else {
+		print_fields(stdout, "", pick_member(answer, "order"));
+	}
+}
+
 int show_run(const struct command *command)
 {
 	struct torque_call call = {
@@ -37,11 +47,8 @@ int show_run(const struct command *command)
 		return code;
 	}
 	code = api_session_call(ask, &call, "show", &answer);
-	if (code == EX_OK && verb_has(command, "json")) {
-		print_json(stdout, answer->body);
-		putchar('\n');
-	} else if (code == EX_OK) {
-		print_fields(stdout, "", pick_member(answer->body, "order"));
+	if (code == EX_OK) {
+		show_print(command, answer->body);
 	}
 	api_session_free(ask);
 	return code;

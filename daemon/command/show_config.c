@@ -27,7 +27,7 @@ static const char *origin_word(enum config_origin origin)
 	die("a setting came from nowhere");
 }
 
-static int print_settings(const struct config *config)
+static void print_settings(const struct config *config)
 {
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
 		const char *value = config_text(config, (enum config_key)key);
@@ -39,10 +39,9 @@ static int print_settings(const struct config *config)
 		printf("%-*s %-*s %s\n", COLUMN_SETTING, setting, COLUMN_VALUE,
 			value[0] ? value : "(none)", origin);
 	}
-	return EX_OK;
 }
 
-static int print_as_json(const struct config *config)
+static void print_as_json(const struct config *config)
 {
 	json_t *settings = json_array();
 
@@ -58,7 +57,6 @@ static int print_as_json(const struct config *config)
 				"from", origin, "reload", rule->reload));
 	}
 	print_packed(PRINT_INDENTED, "o", settings);
-	return EX_OK;
 }
 
 /* "# " and the sentence, broken at spaces. */

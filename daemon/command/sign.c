@@ -65,23 +65,22 @@ bool sign_headers(const struct settings *settings, const struct secrets *secrets
 	return true;
 }
 
-static int print_headers(const struct signed_headers *headers, bool as_json)
+static void print_headers(const struct signed_headers *headers)
 {
-	json_t *object;
-
-	if (!as_json) {
-		for (size_t i = 0; i < headers->count; i++) {
-			printf("%s: %s\n", headers->list[i].name, headers->list[i].value);
-		}
-		return EX_OK;
+	for (size_t i = 0; i < headers->count; i++) {
+		printf("%s: %s\n", headers->list[i].name, headers->list[i].value);
 	}
-	object = json_object();
+}
+
+static void print_as_json(const struct signed_headers *headers)
+{
+	json_t *object = json_object();
+
 	for (size_t i = 0; i < headers->count; i++) {
 		json_object_set_new(
 			object, headers->list[i].name, json_string(headers->list[i].value));
 	}
 	print_packed(PRINT_INDENTED, "o", object);
-	return EX_OK;
 }
 
 /* An id becomes part of what is signed and of a header line. */
@@ -111,7 +110,8 @@ static int sign_delivery(const struct input_delivery *delivery)
 		fprintf(stderr, "orderd: OpenSSL cannot sign\n");
 		return EX_SOFTWARE;
 	}
-	return print_headers(&headers, verb_has(command, "json"));
+	(verb_has(command, "json") ? print_as_json : print_headers)(&headers);
+	return EX_OK;
 }
 
 int sign_run(const struct command *command)

@@ -160,6 +160,13 @@ class Configuration(Case):
         self.assertRegex(out, r"(?m)^listen\.tls_key +\(none\) +default$")
         self.assertEqual(len(out.splitlines()), len(self.settings()))
 
+    def test_json_of_our_own_is_ascii_on_any_terminal(self):
+        value = "sh\u00f6p\u009b2J\u202e"
+        out, _ = self.orderd("config", "--json", "--torque-business-id", value)
+        self.assertTrue(out.isascii(), out)
+        row = self.settings("--torque-business-id", value)["torque.business_id"]
+        self.assertEqual(row["value"], value)
+
     def test_the_example_is_a_configuration_and_says_the_defaults(self):
         example, _ = self.orderd("config", "--example")
         before = self.settings()
