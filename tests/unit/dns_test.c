@@ -1,7 +1,13 @@
 #include "io/dns.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <event2/dns.h>
+#include <event2/util.h>
+#include <malloc.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -100,12 +106,104 @@ static void check_freed(void)
 	dns_free(dns_new(loop, "localhost", 80, answered, NULL));
 }
 
+/* libevent's, for a while: it answers when it is told to. */
+static bool is_ours;
+static evdns_getaddrinfo_cb found;
+static void *found_owner;
+static int cancelled_count;
+
+struct evdns_getaddrinfo_request *evdns_getaddrinfo(struct evdns_base *base, const char *host,
+	const char *service, const struct evutil_addrinfo *hints, evdns_getaddrinfo_cb callback,
+	void *owner)
+{
+	__typeof__(evdns_getaddrinfo) *real;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "evdns_getaddrinfo");
+	if (!is_ours) {
+		return real(base, host, service, hints, callback, owner);
+	}
+	found = callback;
+	found_owner = owner;
+	return (struct evdns_getaddrinfo_request *)&found;
+}
+
+void evdns_getaddrinfo_cancel(struct evdns_getaddrinfo_request *request)
+{
+	__typeof__(evdns_getaddrinfo_cancel) *real;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "evdns_getaddrinfo_cancel");
+	if (request == (struct evdns_getaddrinfo_request *)&found) {
+		cancelled_count++;
+	} else {
+		real(request);
+	}
+}
+
+static struct evutil_addrinfo *many(int count)
+{
+	struct evutil_addrinfo *list = NULL;
+
+	for (int i = 0; i < count; i++) {
+		struct evutil_addrinfo *one = NULL;
+
+		if (getaddrinfo("127.0.0.1", "80", &(struct addrinfo){ .ai_socktype = SOCK_STREAM },
+			    &one) != 0) {
+			return list;
+		}
+		one->ai_next = list;
+		list = one;
+	}
+	return list;
+}
+
+static void check_many_addresses(void)
+{
+	is_ours = true;
+	answer_count = 0;
+	lookup = dns_new(loop, "many.example", 80, answered, NULL);
+	found(0, many(DNS_ADDRESSES_MAX + 1), found_owner);
+	run_for(1000);
+	CHECK(answer_count == 1 && got.count == DNS_ADDRESSES_MAX,
+		"of many addresses the first are taken (%zu)", got.count);
+	is_ours = false;
+}
+
+static void check_freed_while_asked(void)
+{
+	struct evutil_addrinfo *one = many(1);
+
+	is_ours = true;
+	answer_count = 0;
+	lookup = dns_new(loop, "slow.example", 80, answered, NULL);
+
+	/* Its memory is soon somebody else's. */
+	size_t size = malloc_usable_size(lookup);
+
+	dns_free(lookup);
+	lookup = NULL;
+
+	char *others = malloc(size);
+
+	memset(others, 'x', size);
+	others[size - 1] = '\0';
+	CHECK(cancelled_count == 1, "who asks no more says so");
+	/* As libevent does: later, and in spite of it. */
+	found(0, one, found_owner);
+	run_for(50);
+	CHECK(answer_count == 0, "an answer that comes in spite of it reaches nobody");
+	CHECK(strspn(others, "x") == size - 1, "and is written into nobody's memory");
+	free(others);
+	is_ours = false;
+}
+
 int main(void)
 {
 	loop = loop_new();
 	check_literals();
 	check_name();
 	check_freed();
+	check_many_addresses();
+	check_freed_while_asked();
 	loop_free(loop);
 	return check_done();
 }

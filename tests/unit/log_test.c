@@ -239,25 +239,32 @@ static void check_full_line(void)
 	json_decref(line);
 }
 
-/* Lengths around the end of the line, one by one. */
+/* Lengths around the end of the line, one by one: an escape has six bytes in JSON. */
 static void check_exact_fit(void)
 {
-	char value[LOG_VALUE_MAX];
+	char escaped[LOG_VALUE_MAX];
+	char plain[LOG_VALUE_MAX];
+	size_t longest = 0;
 	int invalid = 0;
 
-	memset(value, 0x01, sizeof(value));
-	for (size_t len = 0; len <= sizeof(value); len++) {
-		struct text text = { value, sizeof(value) };
-		struct text last = { value, len };
+	memset(escaped, 0x01, sizeof(escaped));
+	memset(plain, 'x', sizeof(plain));
+	for (size_t len = 0; len <= sizeof(plain); len++) {
+		struct text text = { escaped, sizeof(escaped) };
+		struct text most = { plain, sizeof(plain) };
+		struct text last = { plain, len };
 
-		line_of(LOG_JSON, LOG_FIELDS(LOG_TEXT("a", text), LOG_TEXT("b", text),
-					  LOG_TEXT("c", text), LOG_TEXT("d", last)));
+		line_of(LOG_JSON,
+			LOG_FIELDS(LOG_TEXT("a", text), LOG_TEXT("b", text), LOG_TEXT("c", text),
+				LOG_TEXT("d", most), LOG_TEXT("e", last)));
 
 		json_t *line = json_loadb(caught, caught_len, 0, NULL);
 
 		invalid += !line || caught_len > LOG_LINE_MAX;
+		longest = caught_len > longest ? caught_len : longest;
 		json_decref(line);
 	}
+	CHECK(longest == LOG_LINE_MAX, "a line may be as long as the longest (%zu)", longest);
 	CHECK(invalid == 0, "JSON stays valid wherever the line ends (%d broken)", invalid);
 }
 

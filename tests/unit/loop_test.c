@@ -1,5 +1,6 @@
 #include "io/loop.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,38 @@ static void check_timer(void)
 	loop_timer_free(timer);
 	loop_timer_free(other);
 	loop_timer_free(NULL);
+}
+
+static struct loop_timer *late_timers[2];
+
+static void nothing(void *owner)
+{
+	(void)owner;
+}
+
+/* libevent still takes the start of the round for now, until the next one begins. */
+static void start_late(void *owner)
+{
+	(void)owner;
+	poll(NULL, 0, 60);
+	started_ms = clock_mono_ms();
+	loop_timer_start(late_timers[0], 1);
+	loop_timer_start(late_timers[1], 40);
+}
+
+static void check_timer_of_a_long_round(void)
+{
+	struct loop_task *starting = loop_task_new(loop, start_late, NULL);
+
+	late_timers[0] = loop_timer_new(loop, nothing, NULL);
+	late_timers[1] = loop_timer_new(loop, timer_fired, NULL);
+	loop_task_post(starting);
+	run_until_stopped();
+	CHECK(fired_after_ms >= 40, "a timer started late in a round is not early (%lld ms)",
+		(long long)fired_after_ms);
+	loop_timer_free(late_timers[0]);
+	loop_timer_free(late_timers[1]);
+	loop_task_free(starting);
 }
 
 static void signal_came(void *owner)
@@ -366,6 +399,7 @@ int main(void)
 {
 	loop = loop_new();
 	check_timer();
+	check_timer_of_a_long_round();
 	check_signal();
 	check_task_after_round();
 	check_task_does_not_starve();

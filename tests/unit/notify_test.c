@@ -133,6 +133,13 @@ static void check_listen_fds(void)
 	set_number("LISTEN_PID", (long)getpid());
 	setenv("LISTEN_FDS", "3", 1);
 	CHECK(notify_listen_fds() == 2, "a descriptor that is not open is not taken");
+
+	for (int fd = NOTIFY_FIRST_FD + 2; fd <= NOTIFY_FIRST_FD + NOTIFY_FDS_MAX; fd++) {
+		dup2(ends[0], fd);
+	}
+	set_number("LISTEN_PID", (long)getpid());
+	set_number("LISTEN_FDS", NOTIFY_FDS_MAX + 1);
+	CHECK(notify_listen_fds() == NOTIFY_FDS_MAX, "of more than the maximum it is taken");
 }
 
 static const struct {

@@ -20,5 +20,8 @@ int main(void)
 	problem_say(&problem, "%s", longer);
 	CHECK(strlen(problem.text) % 2 == 0 && strlen(problem.text) >= PROBLEM_MAX - 4,
 		"a long sentence is cut between characters");
+	problem_say(&problem, "x%s", longer);
+	CHECK(strlen(problem.text) % 2 == 1 && strlen(problem.text) >= PROBLEM_MAX - 4,
+		"also where the last one would end with the room");
 	return check_done();
 }

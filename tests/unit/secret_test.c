@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -239,6 +240,21 @@ static bool pages_can_be_locked(void)
 	return locked;
 }
 
+static const char *watched_page;
+static bool wiped;
+
+/* In the place of libc's, to see what is given back. */
+int munmap(void *page, size_t len)
+{
+	if (page == watched_page) {
+		wiped = true;
+		for (size_t i = 0; i < len; i++) {
+			wiped = wiped && watched_page[i] == '\0';
+		}
+	}
+	return (int)syscall(SYS_munmap, page, len);
+}
+
 static void check_memory(void)
 {
 	struct secret *secret = secret_copy(TEXT(SIXTEEN));
@@ -247,7 +263,9 @@ static void check_memory(void)
 	CHECK(text_equal(text, TEXT(SIXTEEN)), "a copy is the same bytes");
 	CHECK(smaps_flag(text.ptr, " lo ") == pages_can_be_locked(), "its page is locked");
 	CHECK(smaps_flag(text.ptr, " dd "), "its page is left out of core dumps");
+	watched_page = text.ptr;
 	secret_free(secret);
+	CHECK(wiped, "it is wiped before it goes");
 	secret_free(NULL);
 	CHECK(true, "no secret can be freed");
 }

@@ -178,6 +178,46 @@ static void check_cuts(void)
 	}
 }
 
+static const struct {
+	const char *promise;
+	const char *bytes;
+	size_t len;
+	uint32_t code; /* 0xFFFD: none */
+	size_t taken;
+} code_points[] = {
+	{ "ASCII is itself", "a", 1, 'a', 1 },
+	{ "the first of two bytes", "\xc2\x80", 2, 0x80, 2 },
+	{ "the first of three bytes", "\xe0\xa0\x80", 3, 0x800, 3 },
+	{ "the last before the surrogates", "\xed\x9f\xbf", 3, 0xD7FF, 3 },
+	{ "a high surrogate is none", "\xed\xa0\x80", 3, 0xFFFD, 1 },
+	{ "a low surrogate is none", "\xed\xbf\xbf", 3, 0xFFFD, 1 },
+	{ "the first after the surrogates", "\xee\x80\x80", 3, 0xE000, 3 },
+	{ "the first of four bytes", "\xf0\x90\x80\x80", 4, 0x10000, 4 },
+	{ "the last of all", "\xf4\x8f\xbf\xbf", 4, 0x10FFFF, 4 },
+	{ "one beyond the last is none", "\xf4\x90\x80\x80", 4, 0xFFFD, 1 },
+	{ "an overlong form of two bytes is none", "\xc1\xbf", 2, 0xFFFD, 1 },
+	{ "an overlong form of three bytes is none", "\xe0\x9f\xbf", 3, 0xFFFD, 1 },
+	{ "an overlong form of four bytes is none", "\xf0\x8f\xbf\xbf", 4, 0xFFFD, 1 },
+	{ "a continuation begins none", "\x80\x80", 2, 0xFFFD, 1 },
+	{ "bytes behind the end do not count", "\xe2\x82\xac", 2, 0xFFFD, 1 },
+	{ "another character does not continue", "\xe2\x82x", 3, 0xFFFD, 1 },
+};
+
+static void check_code_points(void)
+{
+	for (size_t i = 0; i < COUNT(code_points); i++) {
+		struct text rest = { code_points[i].bytes, code_points[i].len };
+		bool valid = false;
+		uint32_t code = text_next_code_point(&rest, &valid);
+
+		CHECK(code == code_points[i].code && valid == (code != 0xFFFD) &&
+				rest.len == code_points[i].len - code_points[i].taken &&
+				rest.ptr == code_points[i].bytes + code_points[i].taken,
+			"code points: %s (got %x, %zu left)", code_points[i].promise,
+			(unsigned)code, rest.len);
+	}
+}
+
 int main(void)
 {
 	check_comparisons();
@@ -187,5 +227,6 @@ int main(void)
 	check_numbers();
 	check_hex();
 	check_cuts();
+	check_code_points();
 	return check_done();
 }
