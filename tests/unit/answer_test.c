@@ -33,6 +33,10 @@ static const struct {
 		"HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 		"Content-Type: application/json\r\nContent-Length: 1\r\n"
 		"Connection: keep-alive\r\nRetry-After: 300\r\n\r\n" },
+	{ "a second is a time to wait, too", { .status = 503, .retry_after_s = 1 }, 1, true,
+		"HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+		"Content-Type: application/json\r\nContent-Length: 1\r\n"
+		"Connection: keep-alive\r\nRetry-After: 1\r\n\r\n" },
 	{ "another type is said", { .status = 200, .content_type = "text/plain; charset=utf-8" },
 		123456789, true,
 		"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"

@@ -90,6 +90,12 @@ static const struct {
 	{ "a duration does not overflow", "[webhook]\ntolerance = 9223372036854775807d\n",
 		"f:2: [webhook] tolerance is \"9223372036854775807d\"; it should be a duration "
 		"from 1s to 1d" },
+	{ "a duration that overflows is not what is left of it",
+		"[webhook]\ntolerance = 2305843009213694012s\n",
+		"f:2: [webhook] tolerance is \"2305843009213694012s\"; it should be a duration "
+		"from 1s to 1d" },
+	{ "between digits and unit there is nothing", "[webhook]\ntolerance = 5 min\n",
+		"f:2: [webhook] tolerance is \"5 min\"; it should be a duration from 1s to 1d" },
 	{ "a unit alone is no duration", "[webhook]\ntolerance = min\n",
 		"f:2: [webhook] tolerance is \"min\"; it should be a duration from 1s to 1d" },
 	{ "answer_deadline is at most 2500ms", "[webhook]\nanswer_deadline = 2501ms\n",
@@ -144,6 +150,10 @@ static const struct {
 		"only its owner can read, and write credential:NAME or file:/an/absolute/path "
 		"here" },
 	{ "a credential is no way out of its directory", "[webhook]\nsecret = credential:../a\n",
+		"f:2: [webhook] secret does not name a secret; put the secret into a file that "
+		"only its owner can read, and write credential:NAME or file:/an/absolute/path "
+		"here" },
+	{ "nor into one of another", "[webhook]\nsecret = credential:a/../../b\n",
 		"f:2: [webhook] secret does not name a secret; put the secret into a file that "
 		"only its owner can read, and write credential:NAME or file:/an/absolute/path "
 		"here" },
@@ -466,6 +476,35 @@ static void check_precedence(void)
 	fault_fini(&faults);
 }
 
+static void check_refused_changes_nothing(void)
+{
+	char *const environment[] = { (char[]){ "ORDERD_LOG_LEVEL=loud" }, NULL };
+	struct faults faults = { .count = 0 };
+	struct config *config = config_new();
+	char origin[CONFIG_ORIGIN_MAX];
+
+	config_read_text(config, "f", text_of("[log]\nlevel = error\n"), &faults);
+	config_read_environment(config, environment, &faults);
+	config_say_origin(config, CONFIG_LOG_LEVEL, origin);
+	CHECK(faults.errors == 1 && strcmp(config_text(config, CONFIG_LOG_LEVEL), "error") == 0 &&
+			config_settings(config)->log.level == LOG_ERROR &&
+			strcmp(origin, "f:2") == 0,
+		"a value that is refused changes neither the one before it nor its origin (%s)",
+		origin);
+	config_free(config);
+	fault_fini(&faults);
+}
+
+static void check_one_line(void)
+{
+	struct faults faults = { .count = 0 };
+
+	fault_add(&faults, "a\nb\x1b[2J\x7f");
+	CHECK(strcmp(faults.list[0].text, "a b [2J ") == 0,
+		"a fault is one line that no terminal acts on (%s)", faults.list[0].text);
+	fault_fini(&faults);
+}
+
 static const struct {
 	const char *promise;
 	const char *variable;
@@ -587,6 +626,8 @@ int main(void)
 	check_lengths();
 	check_one_go();
 	check_precedence();
+	check_refused_changes_nothing();
+	check_one_line();
 	check_variables();
 	check_reload();
 	check_files();

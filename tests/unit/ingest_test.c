@@ -78,15 +78,44 @@ static void check_calls(void)
 	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 1 &&
 			says(&calls[0], "ingest_unusable("),
 		"unusable bodies alone are one call");
+	ingest_clear(&ingest);
+	unusable.body = TEXT("");
+	ingest_add(&ingest, &unusable);
+	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 1 &&
+			says(&calls[0], "ingest_unusable("),
+		"so is one that is empty");
 	usable.body.len = ARRAY_BYTES_MAX;
 	ingest_add(&ingest, &usable);
 	CHECK(!ingest_calls(&ingest, false, calls, &count), "what does not fit is told");
 	ingest_fini(&ingest);
 }
 
+/* Behind the number of dimensions: whether any element is null. */
+static bool has_null(const struct store_call *call, size_t param)
+{
+	return call->params[param].bytes[7] != 0;
+}
+
+static void check_absent(void)
+{
+	struct fact fact = { .order_id = "o1", .event_type = "order.paid", .body = TEXT("{}") };
+	struct store_call calls[INGEST_CALLS_MAX];
+	struct ingest ingest;
+	size_t count;
+
+	ingest_init(&ingest);
+	ingest_add(&ingest, &fact);
+	CHECK(ingest_calls(&ingest, false, calls, &count) && has_null(&calls[0], 2) &&
+			has_null(&calls[0], 4) && has_null(&calls[0], 5),
+		"an event id, a status and a time that are not there are null");
+	CHECK(!has_null(&calls[0], 0) && !has_null(&calls[0], 3), "what is there is not");
+	ingest_fini(&ingest);
+}
+
 int main(void)
 {
 	check_answers();
+	check_absent();
 	check_calls();
 	return check_done();
 }

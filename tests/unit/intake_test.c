@@ -196,6 +196,8 @@ static unsigned answer_to_end(enum batch_end end, enum outcome outcome)
 static void check_path(void)
 {
 	CHECK(answer_to("POST /other", "") == 404, "another path is not found");
+	CHECK(answer_to("POST /hooks/more", "") == 404 && answer_to("POST /hook", "") == 404,
+		"nor one that begins or ends like ours");
 	CHECK(answer_to("PUT /hooks", "") == 405 && strcasestr(reply, "\r\nAllow: POST\r\n"),
 		"another method is not allowed");
 }

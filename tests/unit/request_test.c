@@ -103,6 +103,8 @@ static const struct row rows[] = {
 	{ "chunk size ` 5` is refused", TEXT_INIT(CHUNKED " 5\r\nhello\r\n" LAST), 400, 0, 0 },
 	{ "chunk size `5 ` is refused", TEXT_INIT(CHUNKED "5 \r\nhello\r\n" LAST), 400, 0, 0 },
 	{ "chunk size `5 junk` is refused", TEXT_INIT(CHUNKED "5 junk\r\nhello\r\n" LAST), 400, 0, 0 },
+	{ "a chunk that ends with a space is refused", TEXT_INIT(CHUNKED "5\r\nhello \n" LAST),
+		400, 0, 0 },
 	{ "chunk size `5;` is refused", TEXT_INIT(CHUNKED "5;\r\nhello\r\n" LAST), 400, 0, 0 },
 	{ "chunk extension `a=` is refused", TEXT_INIT(CHUNKED "5;a=\r\nhello\r\n" LAST), 400, 0, 0 },
 	{ "chunk extension `=a` is refused", TEXT_INIT(CHUNKED "5;=a\r\nhello\r\n" LAST), 400, 0, 0 },

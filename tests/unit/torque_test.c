@@ -198,6 +198,13 @@ static void check_patience(void)
 	CHECK(got.remaining == 19 && got.reset_us == got.answered_us + INT64_C(30000000),
 		"what is left of the API's patience is told, and until when");
 	memset(fields, 0, sizeof(fields));
+	fields[0] = (struct client_field){ "Date", "Sun, 06 Nov 2044 08:49:37 GMT" };
+	fields[1] = (struct client_field){ "Retry-After", "Sun, 06 Nov 2044 08:50:00 GMT" };
+	fields[2] = (struct client_field){ "X-RateLimit-Reset", "2362034990" };
+	call_status(429, "");
+	CHECK(got.retry_after_s == 23 && got.reset_us == got.answered_us + INT64_C(13000000),
+		"times are those of the API's own clock (%lld s)", (long long)got.retry_after_s);
+	memset(fields, 0, sizeof(fields));
 	call_status(200, "");
 	CHECK(got.remaining == -1 && got.reset_us == 0, "or that nothing is said of it");
 }
@@ -211,6 +218,9 @@ static void check_problem(void)
 		"no problem repeats the key, an address or what a terminal acts on (%s)",
 		got.problem.text);
 	CHECK(strstr(got.problem.text, "(HTTP 400, X)") != NULL, "it has the status and the code");
+	call_status(400, "{\"error\":\"Bearer a-key-of-some\",\"code\":\"X\"}");
+	CHECK(got.has_error && !strstr(got.problem.text, "a-key-of"),
+		"nor a key that was cut short (%s)", got.problem.text);
 }
 
 int main(void)

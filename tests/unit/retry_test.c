@@ -1,0 +1,162 @@
+/* Which facts share a batch, and when those come back that did not commit. */
+#include "flow/retry.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "check.h"
+
+enum { FACTS = 8 };
+
+static struct queue queue;
+static struct queue_fact facts[FACTS];
+static const char body[QUEUE_BATCH_BYTES_MAX];
+
+/* So many facts wait, each with a body of so many bytes. */
+static void fill(size_t count, size_t body_len)
+{
+	queue_init(&queue);
+	for (size_t i = 0; i < count; i++) {
+		facts[i] = (struct queue_fact){ .batch_limit = FACTS,
+			.fact = { .body = { body, body_len } } };
+		queue_add(&queue, &facts[i]);
+	}
+}
+
+/* The places of the facts in a list, as "021". */
+static const char *order_of(const struct queue_list *list)
+{
+	static char order[FACTS + 1];
+	const struct queue_fact *fact;
+	size_t len = 0;
+
+	TAILQ_FOREACH(fact, list, entry)
+	{
+		order[len++] = (char)('0' + (fact - facts));
+	}
+	order[len] = '\0';
+	return order;
+}
+
+/* What is sent as one batch, and is not in flight any more. */
+static struct queue_list batch;
+
+static const char *send_batch(void)
+{
+	queue_gather(&queue, &queue);
+	queue_take_batch(&queue, &batch);
+	return order_of(&batch);
+}
+
+static void check_company(void)
+{
+	fill(4, QUEUE_BATCH_BYTES_MAX / 2);
+	CHECK(strcmp(send_batch(), "01") == 0, "bodies of a batch fill its room");
+	fill(3, QUEUE_BATCH_BYTES_MAX / 2 + 1);
+	CHECK(strcmp(send_batch(), "0") == 0, "and no more");
+	fill(2, QUEUE_BATCH_BYTES_MAX);
+	facts[0].fact.body.len++;
+	CHECK(strcmp(send_batch(), "0") == 0, "but one that is larger goes by itself");
+	fill(4, 1);
+	facts[1].batch_limit = 2;
+	CHECK(strcmp(send_batch(), "01") == 0, "the smallest limit in a batch counts");
+	fill(4, 1);
+	facts[2].batch_limit = 2;
+	CHECK(strcmp(send_batch(), "01") == 0, "also of one that would join it");
+	fill(4, 1);
+	facts[2].isolated = true;
+	CHECK(strcmp(send_batch(), "01") == 0 && strcmp(send_batch(), "2") == 0,
+		"what is isolated goes with its like only");
+}
+
+static void check_order(void)
+{
+	struct queue_list some;
+
+	fill(4, 1);
+	facts[1].batch_limit = 2;
+	send_batch();
+	queue_requeue(&queue, &batch);
+	CHECK(strcmp(order_of(&queue.waiting), "0123") == 0, "what comes back goes first");
+	for (size_t i = 0; i < 3; i++) {
+		static const int64_t retry_ms[] = { 30, 10, 20 };
+
+		TAILQ_INIT(&some);
+		TAILQ_REMOVE(&queue.waiting, &facts[i], entry);
+		TAILQ_INSERT_TAIL(&some, &facts[i], entry);
+		queue_defer(&queue, &some, retry_ms[i]);
+	}
+	CHECK(strcmp(order_of(&queue.deferred), "120") == 0 && queue_next_retry_ms(&queue) == 10,
+		"deferred facts stand in the order of their times");
+	queue_requeue_due(&queue, 9);
+	CHECK(strcmp(order_of(&queue.waiting), "3") == 0, "before its time none is due");
+	queue_requeue_due(&queue, 20);
+	CHECK(strcmp(order_of(&queue.waiting), "123") == 0 && queue_next_retry_ms(&queue) == 30,
+		"at its time it is, before those that came later");
+}
+
+/* A refusal of all that waits: how long until it is offered again, in ms. */
+static int64_t refused(enum refusal refusal)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	send_batch();
+	retry_refused(&queue, &batch, refusal, "40001");
+
+	int64_t after_ms = queue_next_retry_ms(&queue) - now_ms;
+
+	queue_requeue_due(&queue, INT64_MAX);
+	return after_ms;
+}
+
+/* Not less, and not much more: the clock goes on between two looks at it. */
+static bool is_about(int64_t after_ms, int64_t expected_ms)
+{
+	return after_ms >= expected_ms && after_ms < expected_ms + expected_ms / 2 + 10;
+}
+
+static void check_back_off(void)
+{
+	static const int64_t expected_ms[] = { 25, 50, 100, 200, 400, 400 };
+	int wrong = 0;
+
+	fill(2, 1);
+	for (size_t i = 0; i < sizeof(expected_ms) / sizeof(expected_ms[0]); i++) {
+		wrong += !is_about(refused(REFUSAL_TRANSIENT), expected_ms[i]);
+	}
+	CHECK(wrong == 0, "refusals in a row come ever more rarely, up to a bound (%d wrong)",
+		wrong);
+	facts[0].batch_limit = facts[1].batch_limit = FACTS; /* they were halved meanwhile */
+	send_batch();
+	facts[0].outcome = OUTCOME_APPLIED;
+	facts[1].outcome = OUTCOME_BUSY;
+	retry_committed(&queue, &batch);
+	CHECK(strcmp(order_of(&batch), "0") == 0 && strcmp(order_of(&queue.deferred), "1") == 0,
+		"of a commit the busy ones come back");
+	queue_requeue_due(&queue, INT64_MAX);
+	CHECK(is_about(refused(REFUSAL_TRANSIENT), 25), "and the row is over");
+}
+
+static void check_halves(void)
+{
+	fill(8, 1);
+	send_batch();
+	retry_refused(&queue, &batch, REFUSAL_OTHER, "P0001");
+	CHECK(strcmp(send_batch(), "0123") == 0, "a batch that was refused goes in halves");
+	retry_refused(&queue, &batch, REFUSAL_OTHER, "P0001");
+	CHECK(strcmp(send_batch(), "01") == 0, "and in quarters");
+	retry_refused(&queue, &batch, REFUSAL_OTHER, "P0001");
+	CHECK(strcmp(send_batch(), "0") == 0, "until one is alone");
+	retry_refused(&queue, &batch, REFUSAL_OTHER, "P0001");
+	CHECK(strcmp(order_of(&batch), "0") == 0, "which is then lost");
+	CHECK(strcmp(order_of(&queue.waiting), "1234567") == 0, "and costs the others nothing");
+}
+
+int main(void)
+{
+	check_company();
+	check_order();
+	check_back_off();
+	check_halves();
+	return check_done();
+}
