@@ -10,7 +10,7 @@ import time
 import unittest
 from datetime import datetime, timezone
 
-from support import events, http, nspawn, pg, scale, sign, tap, wait
+from support import events, http, nspawn, pg, scale, sign, tap, units, wait
 
 ADDRESS = "127.0.0.1:8480"
 ADMIN = "127.0.0.1:8481"
@@ -129,6 +129,29 @@ class Service(unittest.TestCase):
     def test_the_unit_files_are_in_order(self):
         self.box.run("systemd-analyze", "verify", "--man=no", UNIT, POLLER_UNIT)
 
+    def assert_understood(self, unit):
+        shown = self.box.run("systemctl", "show", "--all", unit).stdout
+        self.assertEqual(units.misunderstood(unit, shown), [])
+        return shown
+
+    def test_every_line_is_in_force(self):
+        self.assert_understood("orderd-receive.socket")
+        shown = self.assert_understood("orderd-receive.service")
+        calls = re.search(r"^SystemCallFilter=(.*)", shown, re.MULTILINE).group(1).split()
+        refused = {"chown", "chroot", "mount", "ptrace", "reboot", "sethostname", "setrlimit"}
+        self.assertEqual(refused & set(calls), set())
+
+    def test_both_are_enabled_by_the_service(self):
+        self.addCleanup(self.box.run, "systemctl", "disable", "orderd-receive.service")
+        self.box.run("systemctl", "enable", "orderd-receive.service")
+        wanted = "/etc/systemd/system/%s.target.wants/%s"
+        self.box.run("test", "-L", wanted % ("multi-user", "orderd-receive.service"))
+        self.box.run("test", "-L", wanted % ("sockets", "orderd-receive.socket"))
+
+    def test_the_user_can_neither_log_in_nor_own_a_home(self):
+        entry = self.box.run("getent", "passwd", "orderd").stdout.strip().split(":")
+        self.assertEqual(entry[4:], ["Torque Checkout orders", "/", "/usr/sbin/nologin"])
+
     def test_the_sandbox_leaves_an_exposure_of_1_5_at_most(self):
         said = self.box.run("systemd-analyze", "security", "--offline=true", "--no-pager",
                             "--threshold=%d" % EXPOSURE_MAX, UNIT).stdout
@@ -158,6 +181,7 @@ class Service(unittest.TestCase):
             "journalctl", "-b", "-u", unit, "-o", "cat").stdout[-3000:])
         wait.until(lambda: self.show("StatusText", unit).startswith("ready; "), 20,
                    lambda: "its status says so: " + self.show("StatusText", unit))
+        self.assert_understood(unit)
         pid = self.show("MainPID", unit)
         given = self.box.run("find", "/run/credentials/" + unit, "-type", "f").stdout.split()
         self.assertEqual(given, ["/run/credentials/%s/api-key" % unit])
