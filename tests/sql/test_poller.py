@@ -1,0 +1,543 @@
+#!/usr/bin/env python3
+# needs: orderd; beside: yes
+"""Each rule of the poller by itself, from both sides of its bounds, in a time of its own."""
+
+import json
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import walks
+from support import pg, tap
+from support.fake_torque import stamp
+from test_reconcile_time import ingest
+from walks import literal
+
+START = 1_700_000_000.0
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# An order that is here and agrees with the lists, but for what is said.
+KNOWN = """
+insert into torque.orders (
+    order_id, status, created_at, has_details, is_open, held_facts, first_seen_at,
+    last_changed_at, newest_as_of, rules_version
+)
+select %s, %s, %s, true, %s, 0, %s, %s, %s, r.version from torque_internal.rules r
+"""
+
+
+def time(seconds):
+    return "null" if seconds is None else "%s::timestamptz" % literal(stamp(START + seconds))
+
+
+def rows(*orders):
+    """The answer of list-orders with these (id, seconds, status) and no others."""
+    listed = [{"id": order_id, "status": status, "createdAt": stamp(START + at)}
+              for order_id, at, status in orders]
+    return {"success": True, "orders": listed,
+            "pagination": {"total": len(listed), "limit": 100, "offset": 0, "hasMore": False}}
+
+
+class Rules(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = pg.Cluster(SETTINGS)
+        cls.addClassCleanup(cls.cluster.close)
+        cls.database = cls.cluster.migrated()
+
+    def setUp(self):
+        self.session = self.database.session(seconds=30)
+        self.addCleanup(self.session.close)
+        self.session.query("begin")  # and never committed
+
+    def value(self, sql):
+        return self.session.value("select " + sql)
+
+    def known(self, order_id, created, status="completed", first_seen=None, newest=None):
+        first_seen = created if first_seen is None else first_seen
+        self.session.query(KNOWN % (
+            literal(order_id), literal(status), time(created), status == "pending",
+            time(first_seen), time(first_seen), time(first_seen if newest is None else newest)))
+
+    def window(self, since=-DAY, until=0, kind="audit", status=None, parent=None, opened=0, **more):
+        """A window that is open, or as it is said to be; its number."""
+        columns = {"kind": literal(kind), "status": literal(status), "opened_at": time(opened),
+                   "created_from": time(since), "created_to": time(until), **more}
+        number = self.value("nextval(pg_get_serial_sequence('torque.reconcile_window',"
+                            " 'window_id'))")
+        root = parent and self.column("root_id", parent) or number
+        self.session.query(
+            "insert into torque.reconcile_window (window_id, root_id, parent_id, %s)"
+            " overriding system value values (%s, %s, %s, %s)" % (
+                ", ".join(columns), number, root, parent or "null",
+                ", ".join(map(str, columns.values()))))
+        return number
+
+    def column(self, name, window):
+        return self.session.value("select %s from torque.reconcile_window where window_id = %s" % (
+            name, window))
+
+    def of_window(self, window, call):
+        """A function of a window w and the poller p."""
+        return self.session.value(
+            "select %s from torque.reconcile_window w, torque_internal.poller p"
+            " where w.window_id = %s" % (call, window))
+
+    def ask(self, window=None, order_id=None, at=0, offset=0):
+        """A call that is under way."""
+        return self.session.value(
+            "insert into torque_internal.api_call (priority, purpose, claimed_at, window_id,"
+            " order_id, page_limit, page_offset, asked_from, asked_to) values ('audit', '%s', %s,"
+            " %s, %s, 100, %d, %s, %s) returning call_id" % (
+                "list" if window else "lookup", time(at), window or "null", literal(order_id),
+                offset, time(-10 * DAY), time(DAY)))
+
+    def page(self, window, answer, at=0, offset=0):
+        return self.session.value("select torque.reconcile_page(%s, %s, %s, null, null, null, %s)"
+                                  % (self.ask(window, at=at, offset=offset), time(at), time(at + 1),
+                                     literal(json.dumps(answer))))
+
+    def failed(self, kind, at=0, status=None, **what):
+        return self.session.value(
+            "select torque.reconcile_failed(%s, %s, %s, %s, %s, null, null, null, 'x')" % (
+                self.ask(at=at, **what), time(at), time(at), literal(kind), status or "null"))
+
+    def lookup(self, order_id, due=0, wanted=None, priority="verify", tries=0):
+        self.session.query(
+            "insert into torque_internal.lookup (order_id, priority, due_at, wanted_at, tries)"
+            " values (%s, %s, %s, %s, %d)" % (literal(order_id), literal(priority), time(due),
+                                              time(due if wanted is None else wanted), tries))
+
+    def due(self, order_id):
+        """Seconds at which it is looked up next; None when it is not."""
+        due = self.session.query("select extract(epoch from due_at) from torque_internal.lookup"
+                                 " where order_id = %s" % literal(order_id))
+        return float(due[0][0]) - START if due else None
+
+
+class Answers(Rules):
+    def test_the_clock_of_the_api_is_off_by_what_its_Date_proves_and_no_more(self):
+        # Asked at 0, answered at 2; a Date is cut to seconds.
+        for date, offset in ((0, 0), (-1, 0), (-2, -1), (2, 0), (3, 1), (301, 299), (302, 0),
+                             (-300, -299), (-301, 0), (9999, 0), (-9999, 0)):
+            with self.subTest(date):
+                self.assertEqual(offset, float(self.value(
+                    "extract(epoch from torque_internal.clock_offset(%s, %s, %s))" % (
+                        time(date), time(0), time(2)))))
+
+    def test_404_once_is_no_proof_and_twice_within_the_hour_is_none(self):
+        self.known("o", -DAY)
+        self.lookup("o")
+        self.assertEqual(self.failed("not_found", 0, order_id="o"), "not_found")
+        self.assertEqual(self.due("o"), HOUR)
+        self.assertEqual(self.failed("not_found", HOUR - 1, order_id="o"), "not_found")
+        self.assertEqual(self.failed("not_found", HOUR, order_id="o"), "missing")
+        self.assertIsNone(self.due("o"))
+
+    def test_another_failure_between_two_404_begins_the_hour_anew(self):
+        self.lookup("o")
+        self.failed("not_found", 0, order_id="o")
+        self.failed("server_error", 60, 500, order_id="o")
+        self.assertEqual(self.failed("not_found", HOUR, order_id="o"), "not_found")
+
+    def test_a_lookup_that_fails_is_repeated_ever_more_rarely_up_to_an_hour(self):
+        self.lookup("o")
+        for number, seconds in enumerate((30, 60, 120, 240)):
+            self.failed("malformed", 1000 * number, 200, order_id="o")
+            self.assertEqual(self.due("o") - 1000 * number, seconds)
+        self.session.query("update torque_internal.lookup set tries = 1000")
+        self.failed("malformed", 10_000, 200, order_id="o")
+        self.assertEqual(self.due("o") - 10_000, HOUR)
+
+    def test_an_operators_lookup_that_fails_waits_like_any_other(self):
+        self.lookup("o", priority="operator")
+        self.failed("late", order_id="o")
+        self.assertEqual(self.value("priority from torque_internal.lookup"), "verify")
+
+    def test_a_window_whose_answers_cannot_be_read_is_given_up_for_a_while(self):
+        for kind in ("refused", "not_found", "malformed"):
+            with self.subTest(kind):
+                window = self.window()
+                self.assertEqual([self.failed(kind, window=window) for _ in range(3)],
+                                 [kind, kind, "incomplete"])
+                self.assertEqual(self.column("not_before", window) is None, False)
+
+    def test_a_window_that_got_no_answer_is_asked_for_again_in_5_seconds_and_not_blamed(self):
+        for kind in ("server_error", "unreachable", "late"):
+            with self.subTest(kind):
+                window = self.window()
+                self.failed(kind, window=window)
+                self.assertEqual(self.column("not_before = %s" % time(5), window), "t")
+                self.assertEqual(self.column("tries", window), "0")
+
+    def test_an_answer_about_another_order_or_none_is_not_believed(self):
+        for answer in ({"id": "other", "status": "refunded"}, {"status": "refunded"},
+                       {"id": None, "status": "refunded"}):
+            with self.subTest(answer):
+                self.lookup("o")
+                call = self.ask(order_id="o")
+                self.assertEqual("malformed", self.session.value(
+                    "select torque.reconcile_lookup(%s, %s, %s, null, null, null, %s)" % (
+                        call, time(0), time(1), literal(json.dumps({"order": answer})))))
+                self.assertEqual(self.value("count(*) from torque.orders"), "0")
+                self.session.query("delete from torque_internal.lookup")
+
+    def test_an_answer_that_nobody_waits_for_any_more_changes_nothing(self):
+        window = self.window(page_offset=50)
+        self.assertEqual(self.page(window, rows(), offset=0), "superseded")
+        self.assertEqual(self.column("pages", window), "0")
+        closed = self.window(verdict="'agreed'")
+        self.assertEqual(self.page(closed, rows()), "superseded")
+
+
+class Verdicts(Rules):
+    def absent(self, window, ids=(), as_of=0):
+        return self.of_window(window, "array_to_string(torque_internal.absent_orders(w,"
+                              " array[%s]::text[], %s), ' ')" % (
+                                  ",".join(map(literal, ids)), time(as_of)))
+
+    def test_orders_that_are_known_and_not_listed_are_absent_the_newest_first(self):
+        for order_id, created in (("a", -300), ("b", -200), ("c", -DAY), ("at_end", 0),
+                                  ("before", -DAY - 1)):
+            self.known(order_id, created)
+        window = self.window()
+        self.assertEqual(self.absent(window, as_of=HOUR), "b a c")
+        self.assertEqual(self.absent(window, ["a", "b"], HOUR), "c")
+
+    def test_a_list_may_lag_a_minute_behind_a_new_order(self):
+        self.known("o", -300, first_seen=-60)
+        window = self.window()
+        self.assertEqual(self.absent(window, as_of=0), "")
+        self.assertEqual(self.absent(window, as_of=1), "o")
+
+    def test_a_list_of_one_status_may_lag_5_seconds_behind_a_change(self):
+        self.known("o", -DAY, "pending", newest=-5)
+        self.known("p", -DAY, "completed", newest=-500)
+        window = self.window(status="pending")
+        self.assertEqual(self.absent(window, as_of=0), "")
+        self.assertEqual(self.absent(window, as_of=1), "o")
+
+    def test_orders_that_are_missing_or_explained_are_not_waited_for(self):
+        for order_id in ("missing", "explained", "unlisted"):
+            self.known(order_id, -DAY)
+        self.session.query(
+            "insert into torque.missing_order values ('missing', now());"
+            " insert into torque_internal.unlisted values ('explained', now(), now()),"
+            " ('unlisted', now(), null)")
+        self.assertEqual(self.absent(self.window(), as_of=HOUR), "unlisted")
+
+    def test_an_order_that_was_listed_and_is_not_here_keeps_the_certificate_out(self):
+        window = self.window()
+        complete = "torque_internal.complete(w, array['o'], 1, 1, %s, %s)" % (time(0), time(1))
+        self.assertEqual(self.of_window(window, complete), "not_taken")
+        self.known("o", -5)
+        self.assertEqual(self.of_window(window, complete), "verified")
+
+    def contradicted(self, window):
+        return self.of_window(window, "torque_internal.contradict(w, 'x', %s)" % time(0))
+
+    def test_three_contradictions_make_a_window_incomplete_and_raise_an_alarm(self):
+        window = self.window()
+        for number in range(2):
+            self.assertEqual(self.contradicted(window), "x")
+            self.assertEqual(self.column("verdict", window), "open")
+            self.assertEqual(walks.alarms(self.session), [])
+        self.assertEqual(self.contradicted(window), "incomplete")
+        self.assertEqual(self.column("verdict", window), "incomplete")
+        self.assertEqual(walks.alarms(self.session), ["incomplete:audit"])
+
+    def test_an_incomplete_window_is_asked_for_ever_more_rarely_up_to_an_hour(self):
+        window = self.window()
+        waits = []
+        for _ in range(9):
+            self.contradicted(window)
+            waits.append(self.column("extract(epoch from not_before - %s)::integer" % time(0),
+                                     window))
+        self.assertEqual(waits, [None, None, "300", "600", "1200", "2400", "3600", "3600", "3600"])
+
+    def test_more_than_20_absent_orders_are_a_list_that_was_cut(self):
+        for count, verdict in ((20, "absent"), (21, "suspicious")):
+            with self.subTest(count):
+                self.session.query("savepoint here")
+                for number in range(count):
+                    self.known("o%d" % number, -DAY)
+                window = self.window(tries=2)
+                self.assertEqual(verdict, self.of_window(
+                    window, "torque_internal.complete(w, '{}', 0, 0, %s, %s)" % (
+                        time(HOUR), time(HOUR))))
+                self.assertEqual(self.value("count(*) from torque_internal.lookup"), "20")
+                self.session.query("rollback to here")
+
+    def settle(self, window, as_of, expected=0):
+        self.assertEqual("verified", self.of_window(
+            window, "torque_internal.settle(w, 'verified', %d, %d, %d, %s, %s)" % (
+                expected, expected, expected, time(as_of), time(as_of + 1))))
+
+    def test_a_divided_window_is_verified_with_its_last_part_as_of_the_oldest(self):
+        whole = self.window(verdict="'split'", expected=2)
+        self.known("a", -100)
+        self.known("b", -DAY + 100)
+        first = self.window(-DAY, -1000, parent=whole)
+        second = self.window(-1000, 0, parent=whole)
+        self.settle(second, 50, 1)
+        self.assertIsNone(self.column("verified_at", whole))
+        for verdict in ("incomplete", "split"):  # closed for now, and no certificate
+            self.session.query("update torque.reconcile_window set verdict = %s"
+                               " where window_id = %s" % (literal(verdict), first))
+            self.settle(second, 50, 1)
+            self.assertIsNone(self.column("verified_at", whole))
+        self.settle(first, 90, 1)
+        self.assertEqual(self.column("as_of = %s" % time(50), whole), "t")
+        self.assertEqual(self.column("inside", whole), "2")
+
+    def test_parts_that_miss_an_order_of_the_whole_have_it_counted_again(self):
+        self.known("a", -100)
+        whole = self.window(verdict="'split'", expected=2)
+        part = self.window(parent=whole)
+        self.settle(part, 0, 1)
+        self.assertEqual(self.column("verdict || ' ' || problem", whole), "open recount")
+
+    def test_a_newer_certificate_of_the_same_status_takes_the_place_of_what_it_covers(self):
+        kept = {
+            "longer": self.window(-DAY - 1, 0, opened=-5),
+            "of a status": self.window(-500, 0, opened=-5, status="pending"),
+            "later": self.window(-500, 0, opened=5),
+        }
+        gone = self.window(-500, 0, opened=-5), self.window(-DAY, 0, opened=0)
+        whole = self.window(-DAY, 0, opened=0)
+        self.settle(whole, 10)
+        for name, window in kept.items():
+            self.assertEqual(self.column("verdict", window), "open", name)
+        for window in gone:
+            self.assertEqual(self.value("count(*) from torque.reconcile_window where window_id = "
+                                        + window), "0")
+
+    def test_an_alarm_of_windows_is_over_when_no_such_window_is_left(self):
+        bad = self.window(-DAY, -500, verdict="'incomplete'")
+        self.session.query("select torque_internal.raise_alarm('incomplete', 'audit', 'x', now())")
+        self.settle(self.window(-400, 0), 0)
+        self.assertEqual(walks.alarms(self.session), ["incomplete:audit"])
+        self.session.query("update torque.reconcile_window set verdict = 'open' where window_id = "
+                           + bad)
+        self.settle(self.window(-300, 0), 0)
+        self.assertEqual(walks.alarms(self.session), [])
+
+    def test_an_answer_that_contradicts_itself_proves_nothing(self):
+        one, other = ("a", -100, "completed"), ("b", -200, "completed")
+        for word, listed, pagination in (
+                ("verified", [one, other], {}), ("rows_missing", [one], {"total": 2}),
+                ("total_too_low", [one, other], {"total": 1}), ("row_twice", [one, one], {}),
+                ("row_without_id", [one, (None, -200, "completed")], {}),
+                ("row_without_id", [one, ("no id", -200, "completed")], {}),
+                ("no_total", [one], {"total": None}), ("no_total", [one], {"total": "many"}),
+                ("has_more", [one], {"hasMore": True})):
+            with self.subTest((word, listed, pagination)):
+                self.session.query("savepoint here")
+                answer = rows(*listed)
+                answer["pagination"].update(pagination)
+                window = self.window()
+                self.assertEqual(self.page(window, answer), word)
+                self.assertEqual(self.column("verdict = 'open'", window),
+                                 "f" if word == "verified" else "t")
+                self.session.query("rollback to here")
+
+    def test_a_status_that_the_filter_should_have_kept_out_proves_nothing(self):
+        window = self.window(status="pending")
+        self.assertEqual(self.page(window, rows(("o", -100, "completed"))), "other_status")
+        self.assertEqual(self.column("verdict", window), "open")
+
+    def test_twice_a_date_out_of_the_span_is_a_habit_and_once_is_none(self):
+        window = self.window()
+        self.assertEqual(self.page(window, rows(("o", -30 * DAY, "completed"))), "out_of_span")
+        self.assertEqual(self.value("dates_ignored_at is null from torque_internal.poller"), "t")
+        self.assertEqual(self.page(window, rows(("o", -30 * DAY, "completed"))), "manners")
+        self.assertEqual(self.value("dates_ignored_at is null from torque_internal.poller"), "f")
+
+
+class Pages(Rules):
+    def asked(self, window):
+        since, until = (float(self.of_window(
+            window, "extract(epoch from torque_internal.asked_%s(w, p))" % name)) - START
+            for name in ("from", "to"))
+        return round(since, 6), round(until, 6)
+
+    def test_a_window_is_asked_for_from_2_seconds_before_it_to_2_after_it(self):
+        window = self.window(-1000.5, -500.25)
+        self.assertEqual(self.asked(window), (-1003, -498.000001))
+
+    def test_what_reaches_up_to_now_is_asked_for_as_far_as_tomorrow_once(self):
+        tomorrow = (START // DAY + 1.5) * DAY - START
+        for until, pages, opened, end in ((0, 0, 0, tomorrow), (0, 1, 0, 2.999999),
+                                          (0, 0, 300, tomorrow), (0, 0, 301, 2.999999)):
+            with self.subTest((until, pages, opened)):
+                window = self.window(-1000, until, opened=opened, pages=pages)
+                self.assertAlmostEqual(self.asked(window)[1], end, 5)
+
+    def test_an_order_on_the_edge_of_two_windows_is_inside_the_later_one(self):
+        window = self.window(-1000, -500)
+        self.page(window, rows(("at_end", -500, "completed"), ("at_begin", -1000, "completed")))
+        self.assertEqual(self.column("inside", window), "1")
+
+
+class Work(Rules):
+    def want(self, priority, due, at=0):
+        self.session.query("select torque_internal.want_lookup('o', %s, %s, %s)" % (
+            literal(priority), time(due), time(at)))
+
+    def test_the_more_urgent_wish_counts_and_the_earlier_time(self):
+        self.want("details", 100)
+        self.want("verify", 200)
+        self.assertEqual(self.due("o"), 100)
+        self.want("backfill", 50)
+        self.assertEqual(self.due("o"), 50)
+        self.assertEqual(self.value("priority from torque_internal.lookup"), "verify")
+
+    def test_what_was_tried_in_vain_keeps_its_distance_unless_somebody_asks(self):
+        self.lookup("o", due=1000, tries=1)
+        self.want("verify", 10)
+        self.assertEqual(self.due("o"), 1000)
+        self.want("operator", 10)
+        self.assertEqual(self.due("o"), 10)
+
+    def looked_up(self, asked, at):
+        self.session.query("select torque_internal.looked_up('o', %s, %s)" % (
+            time(asked), time(at)))
+
+    def test_only_an_answer_asked_for_later_than_the_wish_will_do(self):
+        self.known("o", -DAY)
+        self.lookup("o", due=0, wanted=10)
+        self.looked_up(9, 20)
+        self.assertIsNotNone(self.due("o"))
+        self.looked_up(10, 20)
+        self.assertIsNone(self.due("o"))
+
+    def test_a_lookup_that_settles_nothing_is_repeated_ever_more_rarely_up_to_a_day(self):
+        self.known("o", -DAY, "pending")
+        self.session.query("update torque.orders set verify_after = now()")
+        self.lookup("o")
+        for number, minutes in enumerate((1, 2, 4, 8)):
+            self.looked_up(1000 * number, 1000 * number)
+            self.assertEqual(self.due("o") - 1000 * number, 60 * minutes)
+        self.session.query("update torque_internal.lookup set tries = 1000")
+        self.looked_up(5000, 5000)
+        self.assertEqual(self.due("o") - 5000, DAY)
+
+    def next_window(self, at=0):
+        return self.value("w.window_id from torque_internal.poller p,"
+                          " torque_internal.next_window(p, %s) w" % time(at))
+
+    def test_the_tail_comes_before_open_orders_and_those_before_audits_and_backfills(self):
+        expected = []
+        for kind in ("audit", "tail", "backfill", "open"):
+            expected.append(self.window(kind=kind))
+        for place in (1, 3, 0, 2):
+            self.assertEqual(self.next_window(), expected[place])
+            self.session.query("delete from torque.reconcile_window where window_id = "
+                               + expected[place])
+        self.assertIsNone(self.next_window())
+
+    def test_a_window_that_has_to_wait_is_not_asked_for_before(self):
+        window = self.window(not_before=time(10), pages=1)
+        self.assertIsNone(self.next_window(9.999))
+        self.assertEqual(self.next_window(10), window)
+
+    def plan(self, at):
+        self.session.query("select torque_internal.plan_work(%s)" % time(at))
+
+    def test_the_next_tail_begins_at_an_order_that_is_older_than_lookback(self):
+        self.session.query("set orderd.lookback = 900")
+        for order_id, created in (("new", -800), ("at", -900), ("old", -5000)):
+            self.known(order_id, created)
+        self.session.query("update torque_internal.poller set sweeps_known_to = %s" % time(0))
+        self.plan(60)
+        self.assertEqual(self.value("created_from = %s from torque.reconcile_window"
+                                    " where kind = 'tail'" % time(-900)), "t")
+
+    def test_a_first_tail_reaches_back_over_the_whole_history(self):
+        self.session.query("set orderd.history = 864000")
+        self.plan(0)
+        self.assertEqual(self.value("created_from = %s from torque.reconcile_window"
+                                    " where kind = 'tail'" % time(-10 * DAY)), "t")
+
+    def tail_after(self):
+        self.plan(0)
+        return float(self.value("extract(epoch from next_at - started_at)"
+                                " from torque_internal.sweep where kind = 'tail'"))
+
+    def test_while_webhooks_are_silent_the_tail_is_swept_twice_as_often(self):
+        self.assertEqual(self.tail_after(), 60)
+        self.session.query("rollback; begin")
+        self.session.query("select torque_internal.raise_alarm('webhooks_silent', '', 'x', now())")
+        self.assertEqual(self.tail_after(), 30)
+
+    def planned_at(self):
+        return float(self.value("extract(epoch from planned_at) from torque_internal.poller"))
+
+    def test_it_is_planned_every_5_seconds_and_at_once_when_the_clock_was_set_back(self):
+        for at, planned in ((0, 0), (4.9, 0), (5, 5), (3, 3)):
+            self.plan(at)
+            self.assertAlmostEqual(self.planned_at(), START + planned, 3)
+
+    def test_a_clock_that_was_set_back_leaves_nothing_due_for_long(self):
+        self.window(not_before=time(2 * DAY), verdict="'incomplete'")
+        self.lookup("o", due=2 * DAY)
+        self.session.query("update torque_internal.poller set planned_at = %s, blocked_until = %s"
+                           % (time(60), time(2 * DAY)))
+        self.plan(0)
+        self.assertEqual(self.due("o"), 0)
+        self.assertEqual(self.value("not_before = %s from torque.reconcile_window"
+                                    " where verdict = 'incomplete'" % time(0)), "t")
+        self.assertEqual(self.value("blocked_until = %s from torque_internal.poller"
+                                    % time(300)), "t")
+
+    def drift(self, found, number=0, field="status"):
+        self.session.query(
+            "insert into torque.drift (order_id, found_at, field, found_by, api_says)"
+            " values ('o%d', %s, %s, 'list', 'refunded')" % (number, time(found), literal(field)))
+
+    def settled(self, at):
+        self.session.query("select torque_internal.settle_drift(p, %s)"
+                           " from torque_internal.poller p" % time(at))
+        return self.value("count(*) from torque.drift where is_settled")
+
+    def test_a_change_that_no_webhook_told_within_lookback_is_drift(self):
+        self.session.query("set orderd.lookback = 900")
+        self.drift(0)
+        self.assertEqual(self.settled(899), "0")
+        self.assertEqual(self.settled(900), "1")
+
+    def test_a_change_that_a_webhook_told_within_lookback_was_only_slower(self):
+        self.session.query("set orderd.lookback = 900")
+        for number, received in enumerate((900, 901, -900, -901)):
+            self.drift(0, number)
+            self.session.query(ingest([
+                ("o%d" % number, "refunded", START + received, START + received)]))
+        self.assertEqual(self.settled(899), "0")
+        self.assertEqual(self.value("count(*) from torque.drift"), "4")
+        self.assertEqual(self.settled(900), "2")
+        self.assertEqual(self.value("string_agg(order_id, ' ' order by 1) from torque.drift"),
+                         "o1 o3")
+
+    def test_five_untold_changes_within_an_hour_are_an_alarm_and_two_end_it(self):
+        self.session.query("set orderd.lookback = 900")
+        for number in range(4):
+            self.drift(0, number)
+        self.settled(1000)
+        self.assertEqual(walks.alarms(self.session), [])
+        self.drift(0, 5, "total")
+        self.settled(1000)
+        self.assertEqual(walks.alarms(self.session), [])
+        self.drift(0, 6)
+        self.settled(1000)
+        self.assertEqual(walks.alarms(self.session), ["webhooks_silent:"])
+        self.settled(900 + HOUR - 1)
+        self.assertEqual(walks.alarms(self.session), ["webhooks_silent:"])
+        self.settled(900 + HOUR)
+        self.assertEqual(walks.alarms(self.session), [])
+
+
+if __name__ == "__main__":
+    tap.main()
