@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import unittest
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from support import plan, scale, tally, tap, tools, wait, workers
@@ -146,11 +147,24 @@ def ends_when_told(number):
     return signal.getsignal(number) == signal.SIG_DFL
 
 
+def die_at_7(number):
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
 class Workers(unittest.TestCase):
     def test_a_process_that_is_told_to_end_needs_no_interpreter_for_it(self):
         signals = (signal.SIGTERM, signal.SIGHUP)
         self.assertNotEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
         self.assertEqual(list(workers.each(ends_when_told, signals)), [True, True])
+
+    def test_each_item_is_done_once(self):
+        self.assertEqual(sorted(workers.each(abs, range(50))), list(range(50)))
+
+    def test_a_process_that_dies_is_a_failure_and_nobody_waits_for_its_work(self):
+        with self.assertRaises(BrokenProcessPool):
+            list(workers.each(die_at_7, range(50)))
 
 
 class Waits(unittest.TestCase):

@@ -2,10 +2,14 @@
 
     for result in workers.each(function, items):
         ...
+
+No multiprocessing.Pool: it waits for ever for what a worker had when it died. Here that is a
+BrokenProcessPool, and no worker is sent a signal at the end.
 """
 
 import multiprocessing
 import signal
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 COUNT = 2
 
@@ -19,7 +23,9 @@ def _begin():
 
 def each(function, items):
     """function(item) of every item, in the order in which they are ready."""
-    with multiprocessing.get_context("fork").Pool(COUNT, _begin) as pool:
-        yield from pool.imap_unordered(function, items)
-        pool.close()
-        pool.join()
+    pool = ProcessPoolExecutor(COUNT, multiprocessing.get_context("fork"), _begin)
+    try:
+        for done in as_completed([pool.submit(function, item) for item in items]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
