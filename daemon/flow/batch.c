@@ -198,7 +198,7 @@ static struct connection *connection_of(struct batch *batch, const struct fact *
 /* NULL: no memory. */
 static struct batch_fact *copy_fact(struct batch *batch, const struct fact *fact)
 {
-	struct batch_fact *copy = malloc(sizeof(*copy) + fact->body.len);
+	struct batch_fact *copy = malloc(sizeof(*copy) + fact_borrowed_bytes(fact));
 
 	if (!copy) {
 		return NULL;
@@ -206,15 +206,11 @@ static struct batch_fact *copy_fact(struct batch *batch, const struct fact *fact
 	*copy = (struct batch_fact){
 		.batch = batch,
 		.queued = {
-			.fact = *fact,
 			.deadline_ms = clock_mono_ms() + batch->keep_ms,
 			.batch_limit = BATCH_FACTS_MAX,
 		},
 	};
-	if (fact->body.len > 0) {
-		memcpy(copy + 1, fact->body.ptr, fact->body.len);
-	}
-	copy->queued.fact.body.ptr = (const char *)(copy + 1);
+	fact_copy(fact, (char *)(copy + 1), &copy->queued.fact);
 	return copy;
 }
 

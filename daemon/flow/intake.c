@@ -25,6 +25,7 @@ struct intake {
 	char *business;
 	struct signature_rules rules; /* secrets borrowed */
 	struct log_limit refusals;
+	struct json_room room; /* of the delivery that is being read */
 };
 
 /* One POST between its arrival and its answer. */
@@ -154,7 +155,7 @@ static void delivery_arrived(
 
 	/* Never fails: a body we cannot use is a fact for the quarantine, and is kept like any
 	 * other. */
-	event_parse(body, request->arrived_us, text_of(intake->business), &fact);
+	event_parse(body, request->arrived_us, text_of(intake->business), &intake->room, &fact);
 
 	struct delivery *delivery = memory_new(sizeof(*delivery));
 	*delivery = (struct delivery){
@@ -252,6 +253,8 @@ struct intake *intake_new(struct loop *loop, struct batch *batch,
 	struct intake *intake = memory_new(sizeof(*intake));
 
 	intake->batch = batch;
+	intake->room.size = json_room_size(options->server.body_max);
+	intake->room.memory = memory_new(intake->room.size);
 	set_options(intake, options);
 	intake->server = server_new(loop, &options->server, &events, intake, problem);
 	if (!intake->server) {
@@ -270,6 +273,7 @@ void intake_free(struct intake *intake)
 	free(intake->path);
 	free(intake->signature_header);
 	free(intake->business);
+	free(intake->room.memory);
 	free(intake);
 }
 

@@ -16,7 +16,8 @@ _Static_assert(METRIC_API_MALFORMED - METRIC_API_GOOD == (int)TORQUE_MALFORMED,
 struct torque {
 	struct client *client;
 	char *base_url;
-	char *authorization; /* "Bearer …"; wiped when freed */
+	char *authorization;   /* "Bearer …"; wiped when freed */
+	struct json_room room; /* of the answer that is being read */
 	enum torque_kind kind;
 	char order_id[API_TARGET_MAX]; /* of the running call */
 	int64_t asked_us, asked_ms;
@@ -114,16 +115,16 @@ static void read_fields(const struct client_answer *client, struct torque_answer
 	}
 }
 
-static bool shape_is_right(const struct torque *torque, struct text body)
+static bool shape_is_right(struct torque *torque, struct text body)
 {
 	switch (torque->kind) {
 	case TORQUE_LIST:
-		return api_answer_is_list(body);
+		return api_answer_is_list(body, &torque->room);
 	case TORQUE_SHOW:
 	case TORQUE_CANCEL:
-		return api_answer_is_order(body, text_of(torque->order_id));
+		return api_answer_is_order(body, text_of(torque->order_id), &torque->room);
 	case TORQUE_LINK:
-		return api_answer_is_link(body);
+		return api_answer_is_link(body, &torque->room);
 	}
 	return false;
 }
@@ -145,7 +146,7 @@ static enum torque_end judge_status(unsigned status)
 	return status >= 400 ? TORQUE_REFUSED : TORQUE_MALFORMED;
 }
 
-static enum torque_end judge(const struct torque *torque, const struct client_answer *client)
+static enum torque_end judge(struct torque *torque, const struct client_answer *client)
 {
 	switch (client->end) {
 	case CLIENT_ANSWERED:
@@ -239,7 +240,6 @@ static void redact_error(const struct torque *torque, struct api_answer_error *e
 
 static void answer_arrived(void *tag, const struct client_answer *arrived)
 {
-	CLEANUP(cleanup_free) char *replaced = api_answer_replace_escapes(arrived->body);
 	struct client_answer readable = *arrived;
 	const struct client_answer *client = &readable;
 	struct torque *torque = tag;
@@ -250,6 +250,8 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 		.remaining = -1,
 	};
 
+	readable.body = api_answer_body(arrived->body);
+	CLEANUP(cleanup_free) char *replaced = api_answer_replace_escapes(readable.body);
 	if (replaced) {
 		readable.body.ptr = replaced;
 	}
@@ -259,7 +261,7 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	}
 	answer.end = judge(torque, client);
 	answer.has_error = client->end == CLIENT_ANSWERED && answer.end != TORQUE_GOOD &&
-			   api_answer_read_error(client->body, &answer.error);
+			   api_answer_read_error(client->body, &torque->room, &answer.error);
 	if (answer.has_error) {
 		redact_error(torque, &answer.error);
 	}
@@ -298,6 +300,8 @@ struct torque *torque_new(
 		free(torque);
 		return NULL;
 	}
+	torque->room.size = json_room_size(CLIENT_BODY_MAX);
+	torque->room.memory = memory_new(torque->room.size);
 	size_t size = options->api_key.len + sizeof("Bearer ");
 
 	torque->base_url = memory_copy(options->base_url);
@@ -322,5 +326,6 @@ void torque_free(struct torque *torque)
 	free(torque->base_url);
 	explicit_bzero(torque->authorization, strlen(torque->authorization));
 	free(torque->authorization);
+	free(torque->room.memory);
 	free(torque);
 }

@@ -1,51 +1,49 @@
+/* Reads answers of the API: what they are, then pages row by row, orders, errors, and header
+ * fields.
+ */
 #include "order/api_answer.h"
 
-#include <jansson.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/cleanup.h"
+#include "base/die.h"
 #include "base/stamp.h"
-#include "order/shape.h"
+#include "order/details.h"
+#include "order/escape.h"
+#include "order/signature.h"
 
-enum { API_DATE_MAX = 64 };
+enum { API_DATE_MAX = 64, COUNT_DIGITS_MAX = 15 };
 
 static const int64_t second_us = 1000000;
 
-static void release(json_t **document)
-{
-	json_decref(*document);
-}
-
-/* NULL: no JSON, or more of it than the API has to say. */
-static json_t *load(struct text body)
-{
-	if (shape_scan(body, API_ANSWER_DEPTH_MAX, API_ANSWER_TOKENS_MAX) != SHAPE_FINE) {
-		return NULL;
-	}
-	return json_loadb(
-		body.ptr, body.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
-}
-
 bool api_answer_is_json(struct text content_type)
 {
+	static const struct text suffix = TEXT_INIT("+json");
 	struct text rest = content_type;
 	struct text type = { "", 0 };
 
-	return text_next(&rest, ';', &type) &&
-	       text_equal_nocase(text_trim(type), TEXT("application/json"));
+	text_next(&rest, ';', &type);
+	type = text_trim(type);
+	return text_equal_nocase(type, TEXT("application/json")) ||
+	       (type.len > suffix.len && memchr(type.ptr, '/', type.len) &&
+		       text_equal_nocase(
+			       (struct text){ type.ptr + type.len - suffix.len, suffix.len },
+			       suffix));
+}
+
+struct text api_answer_body(struct text body)
+{
+	return text_without_prefix(body, TEXT("\xEF\xBB\xBF"));
 }
 
 /* The code unit of an escape "\\uXXXX" that begins at i; -1: there is none. */
 static int code_unit(struct text body, size_t i)
 {
-	unsigned char unit[2];
-
-	if (body.len - i < 6 || body.ptr[i] != '\\' || body.ptr[i + 1] != 'u' ||
-		text_from_hex((struct text){ body.ptr + i + 2, 4 }, unit, sizeof(unit)) != 2) {
+	if (body.len - i < 6 || body.ptr[i] != '\\' || body.ptr[i + 1] != 'u') {
 		return -1;
 	}
-	return unit[0] << 8 | unit[1];
+	return escape_code_unit(body.ptr + i + 2, body.ptr + body.len);
 }
 
 static char *copy_of(struct text body)
@@ -87,78 +85,222 @@ char *api_answer_replace_escapes(struct text body)
 	return copy;
 }
 
-static bool success(const json_t *document)
+static bool read_answer(struct text body, struct json_room *room, struct field_values *values)
 {
-	return json_is_object(document) && json_is_true(json_object_get(document, "success"));
+	memset(values, 0, sizeof(*values));
+	return field_read(api_answer_body(body), room, PLACE_ANSWER, values) == JSON_FINE;
 }
 
-static struct text string_of(const json_t *value)
+static bool is_success(const struct field_values *values)
 {
-	return (struct text){ json_string_value(value), json_string_length(value) };
+	return values->at[FIELD_SUCCESS].kind == JSON_KIND_TRUE;
 }
 
-bool api_answer_is_list(struct text body)
+static bool next_row(struct json_reader *rows, struct text *ret_row)
 {
-	CLEANUP(release) json_t *document = load(body);
-	const json_t *orders = json_object_get(document, "orders");
-	const json_t *total = json_object_get(json_object_get(document, "pagination"), "total");
+	return json_next(rows, NULL) && json_skip(rows, ret_row);
+}
 
-	if (!success(document) || !json_is_array(orders) || !json_is_real(total) ||
-		json_real_value(total) < 0) {
+static bool begin_rows(const struct field_values *values, struct json_reader *ret_rows)
+{
+	const struct json *rows = &values->at[FIELD_ROWS];
+
+	if (rows->kind != JSON_KIND_ARRAY) {
 		return false;
 	}
-	for (size_t i = 0; i < json_array_size(orders); i++) {
-		if (!json_is_object(json_array_get(orders, i))) {
+	json_begin(ret_rows, rows->raw, NULL);
+	return json_enter(ret_rows);
+}
+
+static struct fact_integer read_count(const struct json *value)
+{
+	struct fact_integer count = { .known = false };
+
+	count.known = value->kind == JSON_KIND_NUMBER && value->raw.ptr[0] != '-' &&
+		      json_measure(value->raw).whole <= COUNT_DIGITS_MAX &&
+		      scalar_whole(value->raw, &count.value);
+	return count;
+}
+
+bool api_answer_is_list(struct text body, struct json_room *room)
+{
+	struct field_values values;
+	struct json_reader rows;
+	struct text row;
+
+	if (!read_answer(body, room, &values) || values.unstorable || !is_success(&values) ||
+		!read_count(&values.at[FIELD_PAGE_TOTAL]).known || !begin_rows(&values, &rows)) {
+		return false;
+	}
+	while (next_row(&rows, &row)) {
+		memset(&values, 0, sizeof(values));
+		if (field_read(row, room, PLACE_ORDER, &values) != JSON_FINE || !values.is_object ||
+			values.unstorable) {
 			return false;
 		}
 	}
 	return true;
 }
 
-bool api_answer_is_order(struct text body, struct text order_id)
+bool api_answer_is_order(struct text body, struct text order_id, struct json_room *room)
 {
-	CLEANUP(release) json_t *document = load(body);
-	const json_t *id = json_object_get(json_object_get(document, "order"), "id");
+	struct field_values values;
+	struct text id;
 
-	return success(document) && json_is_string(id) && text_equal(string_of(id), order_id);
+	return read_answer(body, room, &values) && !values.unstorable && is_success(&values) &&
+	       json_text(&values.at[FIELD_ID], room, &id) && text_equal(id, order_id);
 }
 
-bool api_answer_is_link(struct text body)
+bool api_answer_is_link(struct text body, struct json_room *room)
 {
-	CLEANUP(release) json_t *document = load(body);
+	struct field_values values;
 
-	return success(document) && json_is_string(json_object_get(document, "checkoutUrl"));
+	return read_answer(body, room, &values) && is_success(&values) &&
+	       values.at[FIELD_CHECKOUT_URL].kind == JSON_KIND_STRING;
 }
 
-static void copy_word(const json_t *value, char out[API_ANSWER_WORD_MAX + 1])
+/* Pages and orders as facts. */
+
+bool api_answer_read_page(
+	struct text body, struct json_room *room, struct api_answer_page *ret_page)
+{
+	struct field_values values;
+	const struct json *at = values.at;
+
+	if (!read_answer(body, room, &values) || !begin_rows(&values, &ret_page->rows)) {
+		return false;
+	}
+	ret_page->success = is_success(&values);
+	ret_page->total = read_count(&at[FIELD_PAGE_TOTAL]);
+	ret_page->limit = read_count(&at[FIELD_PAGE_LIMIT]);
+	ret_page->offset = read_count(&at[FIELD_PAGE_OFFSET]);
+	ret_page->has_more = at[FIELD_HAS_MORE].kind == JSON_KIND_TRUE;
+	ret_page->has_more_known = ret_page->has_more || at[FIELD_HAS_MORE].kind == JSON_KIND_FALSE;
+	ret_page->row = 0;
+	return true;
+}
+
+/* SHA-256 of "source:payload". There is room for both: a payload is a part of a body that is
+ * longer than it by more than a source. */
+static void read_key(
+	struct text source, struct text payload, struct json_room *room, struct fact *fact)
+{
+	struct text whole = { room->memory, source.len + 1 + payload.len };
+
+	assert(whole.len <= room->size);
+	memcpy(room->memory, source.ptr, source.len);
+	room->memory[source.len] = ':';
+	memcpy(room->memory + source.len + 1, payload.ptr, payload.len);
+	if (!signature_digest(whole, fact->key)) {
+		die("no SHA-256: OpenSSL failed");
+	}
+}
+
+/* NULL, or why the order is of no use. */
+static const char *read_order(const struct field_values *order, struct text source,
+	struct json_room *room, struct fact *fact)
+{
+	struct text id;
+	enum scalar read = scalar_id(&order->at[FIELD_ID], room, SIZE_MAX, &id);
+
+	if (read == SCALAR_ABSENT) {
+		return "no_order_id";
+	}
+	if (read != SCALAR_READ || !fact_order_id_valid(id)) {
+		return "bad_order_id";
+	}
+	memcpy(fact->order_id, id.ptr, id.len);
+	details_read_status(order, room, fact);
+	read_key(source, fact->body, room, fact);
+	/* Only what is read from here on is borrowed from the room: each string once. */
+	room->used = 0;
+	details_read(order, false, room, &fact->details);
+	return NULL;
+}
+
+bool api_answer_next_row(
+	struct api_answer_page *page, struct json_room *room, struct fact *ret_fact)
+{
+	struct field_values order = { .order = NULL };
+	struct text row;
+
+	if (!next_row(&page->rows, &row)) {
+		return false;
+	}
+	page->row++;
+	*ret_fact = (struct fact){ .body = row };
+	switch (field_read(row, room, PLACE_ORDER, &order)) {
+	case JSON_TOO_DEEP:
+		ret_fact->unusable = "too_deep";
+		break;
+	case JSON_BAD:
+		ret_fact->unusable = "bad_json";
+		break;
+	case JSON_FINE:
+		ret_fact->unusable = order.is_object
+					     ? read_order(&order, TEXT("list"), room, ret_fact)
+					     : "no_object";
+		break;
+	}
+	return true;
+}
+
+bool api_answer_read_order(struct text body, struct text order_id, struct text source,
+	struct json_room *room, struct fact *ret_fact)
+{
+	struct field_values values;
+
+	if (!read_answer(body, room, &values) || !is_success(&values) ||
+		values.at[FIELD_ANSWER_ORDER].kind != JSON_KIND_OBJECT) {
+		return false;
+	}
+	*ret_fact = (struct fact){ .body = values.at[FIELD_ANSWER_ORDER].raw };
+	return !read_order(&values, source, room, ret_fact) &&
+	       text_equal(text_of(ret_fact->order_id), order_id);
+}
+
+/* Errors. */
+
+static void copy_word(
+	const struct json *value, struct json_room *room, char out[API_ANSWER_WORD_MAX + 1])
 {
 	struct text word = { "", 0 };
 
-	if (json_is_string(value)) {
-		word = text_cut_utf8(string_of(value), API_ANSWER_WORD_MAX);
-	}
+	room->used = 0;
+	json_text(value, room, &word);
+	word = text_cut_utf8(word, API_ANSWER_WORD_MAX);
 	memcpy(out, word.ptr, word.len);
 	out[word.len] = '\0';
 }
 
-bool api_answer_read_error(struct text body, struct api_answer_error *ret_error)
+bool api_answer_read_error(
+	struct text body, struct json_room *room, struct api_answer_error *ret_error)
 {
-	CLEANUP(release) json_t *document = load(body);
-	const json_t *error = json_object_get(document, "error");
-	const json_t *nested = json_is_object(error) ? error : NULL;
-	const json_t *holder = nested ? nested : document;
-	const json_t *details = json_object_get(holder, "details");
+	struct field_values values;
+	struct json *at = values.at;
+	struct json_reader reader;
 
-	if (!json_is_string(error) && !nested) {
+	if (!read_answer(body, room, &values)) {
 		return false;
 	}
-	copy_word(nested ? json_object_get(nested, "message") : error, ret_error->error);
-	copy_word(json_object_get(holder, "code"), ret_error->code);
-	copy_word(json_object_get(details, "field"), ret_error->field);
-	copy_word(json_object_get(details, "message"), ret_error->message);
-	copy_word(json_object_get(document, "requestId"), ret_error->request_id);
+	bool nested = at[FIELD_ERROR].kind == JSON_KIND_OBJECT;
+	if (!nested && at[FIELD_ERROR].kind != JSON_KIND_STRING) {
+		return false;
+	}
+	const struct json *details = &at[nested ? FIELD_ERROR_DETAILS : FIELD_ANSWER_DETAILS];
+	if (details->kind == JSON_KIND_OBJECT) {
+		json_begin(&reader, details->raw, NULL);
+		field_gather(&reader, PLACE_ERROR_DETAILS, &values);
+	}
+	copy_word(&at[nested ? FIELD_ERROR_MESSAGE : FIELD_ERROR], room, ret_error->error);
+	copy_word(&at[nested ? FIELD_ERROR_CODE : FIELD_CODE], room, ret_error->code);
+	copy_word(&at[FIELD_ERROR_FIELD], room, ret_error->field);
+	copy_word(&at[FIELD_ERROR_SENTENCE], room, ret_error->message);
+	copy_word(&at[FIELD_REQUEST_ID], room, ret_error->request_id);
 	return true;
 }
+
+/* Header fields. */
 
 /* The day's name is not compared with the date: RFC 9110 asks for leniency here. */
 bool api_answer_http_date(struct text value, int64_t *ret_us)

@@ -1,37 +1,65 @@
-/* api_answer.h - judge what the Checkout API answers before anything is made of it.
+/* api_answer.h - read what the Checkout API answers: pages, orders, links, errors, and times.
  *
- * Only the shape is judged here; PostgreSQL reads the content from the same bytes. Pure.
+ * A row stands for itself: one that is odd is named by its place and costs its neighbours nothing.
+ * The frame around the rows is proof, not fact: without it the rows are read all the same.
+ * rooms are of json_room_size(body.len) bytes; what they held is gone. Pure: no allocation.
  */
 #pragma once
 
-#include "base/text.h"
+#include "order/fact.h"
+#include "order/json.h"
 
 enum {
 	API_ANSWER_WORD_MAX = 200, /* bytes of each part of an error, cut at a UTF-8 boundary */
 	API_ANSWER_RETRY_MIN_S = 1,
 	API_ANSWER_RETRY_MAX_S = 300,
-	API_ANSWER_DEPTH_MAX = 64, /* nested arrays and objects */
-	API_ANSWER_TOKENS_MAX =
-		100000, /* values and keys, counted before jansson allocates for them */
 };
 
-/* "application/json", with or without parameters. */
+/* "application/json" or "…+json", with or without parameters. */
 bool api_answer_is_json(struct text content_type);
+
+/* Without the byte order mark that some write in front. */
+struct text api_answer_body(struct text body);
 
 /* A customer's name with a NUL in it, or cut within a character, is no reason to refuse the whole
  * answer: a copy, of the same length and owned, with U+FFFD for every escape that is no character.
  * NULL: there is none, or no memory. */
 char *api_answer_replace_escapes(struct text body);
 
-/* {"success":true,"orders":[{…},…],"pagination":{"total":N,…}}. The rows are judged in SQL, so
- * that one that is of no use costs the others nothing. */
-bool api_answer_is_list(struct text body);
+/* {"success":true,"orders":[{…},…],"pagination":{"total":N,…}}, as a database takes it that reads
+ * the rows itself. */
+bool api_answer_is_list(struct text body, struct json_room *room);
 
 /* {"success":true,"order":{"id":order_id,…}} */
-bool api_answer_is_order(struct text body, struct text order_id);
+bool api_answer_is_order(struct text body, struct text order_id, struct json_room *room);
 
 /* {"success":true,"checkoutUrl":"…",…} */
-bool api_answer_is_link(struct text body);
+bool api_answer_is_link(struct text body, struct json_room *room);
+
+/* {"orders":[…],"pagination":{"total":…,"limit":…,"offset":…,"hasMore":…},"success":…} */
+struct api_answer_page {
+	bool success; /* said to be true */
+	bool has_more_known, has_more;
+	struct fact_integer total, limit, offset; /* known: a whole number, 0 to below 10^15 */
+	size_t row;                               /* the one that was read last, from 1 */
+	struct json_reader rows;                  /* the module's own */
+};
+
+/* False: what stands around the rows is no JSON, or there is no array of orders. The page borrows
+ * from body. */
+bool api_answer_read_page(
+	struct text body, struct json_room *room, struct api_answer_page *ret_page);
+
+/* The next row as a fact, with key, order_id, status, details and body (the row); its times are the
+ * caller's to set. It borrows from body and room, until the room is used again. unusable is set
+ * where the row is no JSON, no object, or has no usable id. False: there was no other row. */
+bool api_answer_next_row(
+	struct api_answer_page *page, struct json_room *room, struct fact *ret_fact);
+
+/* The answer of order-status (source "lookup") or cancel ("operator") as a fact, like a row. False:
+ * it is not {"success":true,"order":{"id":order_id,…}}. */
+bool api_answer_read_order(struct text body, struct text order_id, struct text source,
+	struct json_room *room, struct fact *ret_fact);
 
 /* Both of the API's error shapes; parts that are absent are "". False: neither shape. */
 struct api_answer_error {
@@ -42,7 +70,8 @@ struct api_answer_error {
 	char request_id[API_ANSWER_WORD_MAX + 1];
 };
 
-bool api_answer_read_error(struct text body, struct api_answer_error *ret_error);
+bool api_answer_read_error(
+	struct text body, struct json_room *room, struct api_answer_error *ret_error);
 
 /* RFC 9110 10.2.3: seconds or any of the three HTTP dates; clamped to 1..300 s. now_us is the time
  * by the clock that the date is of. False: absent or unreadable. */

@@ -1,245 +1,231 @@
+/* Reads the body of a webhook: which form, which order, what it says. */
 #include "order/event.h"
 
 #include <assert.h>
-#include <errno.h>
 
-#include <jansson.h>
-
-#include "base/cleanup.h"
 #include "base/die.h"
-#include "base/stamp.h"
-#include "order/shape.h"
+#include "order/details.h"
+#include "order/scalar.h"
 #include "order/signature.h"
 
 enum reason {
 	USABLE,
 	TOO_DEEP,
-	TOO_MANY_VALUES,
 	BAD_JSON,
-	NO_MEMORY,
 	NO_ENVELOPE,
 	TWO_ENVELOPES,
-	BAD_EVENT_TYPE,
-	BAD_EVENT_ID,
-	BAD_TIME,
 	NO_DATA,
 	WRONG_BUSINESS,
 	NO_ORDER_ID,
 	BAD_ORDER_ID,
 	TWO_ORDERS,
-	BAD_STATUS,
 	REASON_COUNT,
 };
 
 static const char *const reason_names[REASON_COUNT] = {
 	[USABLE] = NULL,
 	[TOO_DEEP] = "too_deep",
-	[TOO_MANY_VALUES] = "too_many_values",
-	[BAD_JSON] = "bad_json",   /* syntax, encoding, a key twice, a number beyond any double */
-	[NO_MEMORY] = "no_memory", /* nothing is wrong with the body: it can be replayed */
-	[NO_ENVELOPE] = "no_envelope",
+	[BAD_JSON] = "bad_json",       /* syntax, encoding, a name twice */
+	[NO_ENVELOPE] = "no_envelope", /* neither an event nor a status */
 	[TWO_ENVELOPES] = "two_envelopes",
-	[BAD_EVENT_TYPE] = "bad_event_type",
-	[BAD_EVENT_ID] = "bad_event_id",
-	[BAD_TIME] = "bad_time",
 	[NO_DATA] = "no_data",
 	[WRONG_BUSINESS] = "wrong_business",
 	[NO_ORDER_ID] = "no_order_id",
 	[BAD_ORDER_ID] = "bad_order_id",
 	[TWO_ORDERS] = "two_orders", /* the id in one form's place is not that in the other's */
-	[BAD_STATUS] = "bad_status",
 };
 
 static_assert(FACT_KEY_BYTES == (int)SIGNATURE_DIGEST_BYTES, "the key of a fact is a digest");
 
-/* Bounds what jansson may allocate. */
-static enum reason judge_shape(struct text body)
+/* What of a body is read: the envelope and data, and data.order. */
+struct event {
+	struct field_values outer;
+	struct field_values inner;
+	bool second_form;
+	struct field_values *order; /* the one of them that tells the order */
+	enum field order_id;        /* where in it */
+};
+
+static enum reason gather(struct text body, struct json_room *room, struct event *event)
 {
-	switch (shape_scan(body, EVENT_DEPTH_MAX, EVENT_TOKENS_MAX)) {
-	case SHAPE_TOO_DEEP:
+	event->outer.order = &event->inner;
+	switch (field_read(body, room, PLACE_EVENT, &event->outer)) {
+	case JSON_TOO_DEEP:
 		return TOO_DEEP;
-	case SHAPE_TOO_MANY:
-		return TOO_MANY_VALUES;
-	case SHAPE_FINE:
+	case JSON_BAD:
+		return BAD_JSON;
+	case JSON_FINE:
 		break;
 	}
-	return USABLE;
+	/* As long as the database reads bodies, what its jsonb refuses is of no use to it. */
+	return event->outer.unstorable ? BAD_JSON : USABLE;
 }
 
-static void free_json(json_t **json)
+/* By the name of its type; without one, by the place of its order's id. */
+static enum reason find_form(struct event *event)
 {
-	json_decref(*json);
-}
+	bool first = field_given(&event->outer, FIELD_EVENT);
+	bool second = field_given(&event->outer, FIELD_TYPE);
 
-static bool is_given(const json_t *value)
-{
-	return value && !json_is_null(value);
-}
-
-static struct text string_of(const json_t *string)
-{
-	return (struct text){ json_string_value(string), json_string_length(string) };
-}
-
-/* Cut at FACT_WORD_MAX bytes; jansson lets no NUL and no broken UTF-8 through. */
-static bool read_word(const json_t *value, char out[FACT_WORD_MAX + 1])
-{
-	if (!json_is_string(value)) {
-		return false;
+	if (first && second) {
+		return TWO_ENVELOPES;
 	}
-	struct text word = text_cut_utf8(string_of(value), FACT_WORD_MAX);
-	memcpy(out, word.ptr, word.len);
-	out[word.len] = '\0';
-	return true;
-}
-
-static bool read_stamp(const json_t *value, int64_t *ret_us)
-{
-	return json_is_string(value) && stamp_parse(string_of(value), ret_us);
-}
-
-/* 1640995200.0 is the same JSON number as 1640995200; one with a fraction is refused. */
-static bool read_unix(const json_t *value, int64_t *ret_us)
-{
-	return json_is_real(value) && stamp_from_unix(json_real_value(value), ret_us);
-}
-
-/* Where each of the two envelopes keeps what we read. */
-struct form {
-	const char *type;
-	const char *event_id; /* NULL: it has none */
-	const char *time;
-	bool (*read_time)(const json_t *value, int64_t *ret_us);
-	const char *order; /* inside data; NULL: data is the order */
-	const char *order_id;
-};
-
-static const struct form form_1 = {
-	.type = "event",
-	.time = "timestamp",
-	.read_time = read_stamp,
-	.order_id = "orderId",
-};
-
-static const struct form form_2 = {
-	.type = "type",
-	.event_id = "id",
-	.time = "created",
-	.read_time = read_unix,
-	.order = "order",
-	.order_id = "id",
-};
-
-static enum reason read_envelope(const struct form *form, const json_t *root, struct fact *fact)
-{
-	const json_t *event_id = form->event_id ? json_object_get(root, form->event_id) : NULL;
-	const json_t *time = json_object_get(root, form->time);
-
-	if (!read_word(json_object_get(root, form->type), fact->event_type)) {
-		return BAD_EVENT_TYPE;
+	event->second_form = second || (!first && !field_given(&event->outer, FIELD_ORDER_ID));
+	event->order = event->second_form ? &event->inner : &event->outer;
+	event->order_id = event->second_form ? FIELD_ID : FIELD_ORDER_ID;
+	if (!first && !second && !field_given(event->order, FIELD_STATUS)) {
+		return NO_ENVELOPE;
 	}
-	if (is_given(event_id) && !read_word(event_id, fact->event_id)) {
-		return BAD_EVENT_ID;
-	}
-	fact->has_occurred = is_given(time);
-	if (fact->has_occurred && !form->read_time(time, &fact->occurred_us)) {
-		return BAD_TIME;
-	}
-	return USABLE;
+	return event->outer.at[FIELD_DATA].kind == JSON_KIND_OBJECT ? USABLE : NO_DATA;
 }
 
-static bool is_of_business(const json_t *object, struct text business)
+static void copy_word(struct text word, char out[FACT_WORD_MAX + 1])
 {
-	const json_t *id = json_object_get(object, "businessId");
+	struct text cut = text_cut_utf8(word, FACT_WORD_MAX);
 
-	return business.len == 0 || !is_given(id) ||
-	       (json_is_string(id) && text_equal(string_of(id), business));
+	memcpy(out, cut.ptr, cut.len);
+	out[cut.len] = '\0';
 }
 
-static enum reason read_order_id(const json_t *value, struct fact *fact)
+static void read_envelope(const struct event *event, struct json_room *room, struct fact *fact)
 {
-	if (!is_given(value)) {
+	const struct json *at = event->outer.at;
+	const struct json *time = &at[event->second_form ? FIELD_CREATED : FIELD_TIMESTAMP];
+	enum scalar read;
+	struct text word;
+
+	read = scalar_word(&at[event->second_form ? FIELD_TYPE : FIELD_EVENT], room, &word);
+	details_note(&fact->details, FACT_EVENT_TYPE, read);
+	fact->has_event_type = read == SCALAR_READ;
+	if (fact->has_event_type) {
+		copy_word(word, fact->event_type);
+	}
+	if (event->second_form) {
+		read = scalar_id(&at[FIELD_EVENT_ID], room, SIZE_MAX, &word);
+		details_note(&fact->details, FACT_EVENT_ID, read);
+		if (read == SCALAR_READ) {
+			copy_word(word, fact->event_id);
+		}
+	}
+	/* The second form is documented to tell it as a number. */
+	read = scalar_time(
+		time, room, event->second_form ? SCALAR_READ : SCALAR_ASSUMED, &fact->occurred_us);
+	details_note(&fact->details, FACT_OCCURRED_AT, read);
+	fact->has_occurred = read == SCALAR_READ || read == SCALAR_ASSUMED;
+}
+
+/* As long as the database compares words of status as they were sent. */
+static void keep_status_as_sent(
+	const struct field_values *order, struct json_room *room, struct fact *fact)
+{
+	struct text word;
+
+	room->used = 0;
+	if (fact->has_status && json_text(&order->at[FIELD_STATUS], room, &word)) {
+		copy_word(word, fact->status);
+	}
+}
+
+static bool is_of_business(
+	const struct field_values *order, struct json_room *room, struct text business)
+{
+	struct text id;
+
+	room->used = 0;
+	return business.len == 0 ||
+	       scalar_id(&order->at[FIELD_BUSINESS_ID], room, FIELD_ID_MAX, &id) != SCALAR_READ ||
+	       text_equal(id, business);
+}
+
+/* Every byte may be sent as an escape. */
+static enum scalar read_id(const struct json *value, struct json_room *room, struct text *ret_id)
+{
+	return scalar_id(value, room, 6 * FACT_ORDER_ID_MAX, ret_id);
+}
+
+static enum reason read_order_id(
+	const struct event *event, struct json_room *room, struct fact *fact)
+{
+	struct text id;
+
+	room->used = 0;
+	enum scalar read = read_id(&event->order->at[event->order_id], room, &id);
+	if (read == SCALAR_ABSENT) {
 		return NO_ORDER_ID;
 	}
-	if (!json_is_string(value) || !fact_order_id_valid(string_of(value))) {
+	if (read != SCALAR_READ || !fact_order_id_valid(id)) {
 		return BAD_ORDER_ID;
 	}
-	memcpy(fact->order_id, json_string_value(value), json_string_length(value) + 1);
+	memcpy(fact->order_id, id.ptr, id.len);
 	return USABLE;
 }
 
 /* Whose money would it be? */
-static bool names_two_orders(const json_t *data)
+static bool names_two_orders(const struct event *event, struct json_room *room)
 {
-	const json_t *one = json_object_get(data, form_1.order_id);
-	const json_t *two = json_object_get(json_object_get(data, form_2.order), form_2.order_id);
+	struct text one, two;
 
-	return is_given(one) && is_given(two) && !json_equal(one, two);
+	room->used = 0;
+	return read_id(&event->outer.at[FIELD_ORDER_ID], room, &one) == SCALAR_READ &&
+	       read_id(&event->inner.at[FIELD_ID], room, &two) == SCALAR_READ &&
+	       !text_equal(one, two);
 }
 
-static enum reason read_order(
-	const struct form *form, const json_t *data, struct text business, struct fact *fact)
+/* What the envelope and data know of an order stands in for what the order does not tell. */
+static void read_details(const struct event *event, struct json_room *room, struct fact *fact)
 {
-	const json_t *order = form->order ? json_object_get(data, form->order) : data;
-	const json_t *status = json_object_get(order, "status");
+	struct details *details = &fact->details;
 
-	if (!json_is_object(data)) {
-		return NO_DATA;
+	details_read(event->order, event->second_form, room, details);
+	if (!details->business_id.ptr) {
+		scalar_id(&event->outer.at[FIELD_BUSINESS_ID], room, FIELD_ID_MAX,
+			&details->business_id);
 	}
-	if (!is_of_business(data, business) || !is_of_business(order, business)) {
-		return WRONG_BUSINESS;
+	if (!details->created_at.known && fact->has_occurred &&
+		strcmp(fact->event_type, "order.created") == 0) {
+		bool assumed = details->assumed >> FACT_OCCURRED_AT & 1;
+
+		details->created_at = (struct fact_integer){ true, fact->occurred_us };
+		details_note(details, FACT_CREATED_AT, assumed ? SCALAR_ASSUMED : SCALAR_READ);
 	}
-	enum reason reason = read_order_id(json_object_get(order, form->order_id), fact);
+}
+
+static enum reason read_event(
+	struct text body, struct text business, struct json_room *room, struct fact *fact)
+{
+	struct event event = { .second_form = false };
+	enum reason reason = gather(body, room, &event);
+
+	if (reason == USABLE) {
+		reason = find_form(&event);
+	}
 	if (reason != USABLE) {
 		return reason;
 	}
-	if (names_two_orders(data)) {
-		return TWO_ORDERS;
-	}
-	fact->has_status = is_given(status);
-	if (fact->has_status && !read_word(status, fact->status)) {
-		return BAD_STATUS;
-	}
-	return USABLE;
-}
-
-static enum reason read_event(const json_t *root, struct text business, struct fact *fact)
-{
-	bool has_form_1 = json_object_get(root, form_1.type);
-	bool has_form_2 = json_object_get(root, form_2.type);
-	const struct form *form = has_form_1 ? &form_1 : &form_2;
-
-	if (!has_form_1 && !has_form_2) {
+	read_envelope(&event, room, fact);
+	details_read_status(event.order, room, fact);
+	keep_status_as_sent(event.order, room, fact);
+	if (!fact->has_event_type && !fact->has_status) {
 		return NO_ENVELOPE;
 	}
-	if (has_form_1 && has_form_2) {
-		return TWO_ENVELOPES;
+	if (!is_of_business(&event.outer, room, business) ||
+		!is_of_business(&event.inner, room, business)) {
+		return WRONG_BUSINESS;
 	}
-	enum reason reason = read_envelope(form, root, fact);
-	if (reason != USABLE) {
-		return reason;
+	reason = read_order_id(&event, room, fact);
+	if (reason == USABLE && names_two_orders(&event, room)) {
+		reason = TWO_ORDERS;
 	}
-	return read_order(form, json_object_get(root, "data"), business, fact);
+	if (reason == USABLE) {
+		/* Only what is read from here on is borrowed from the room: each string once. */
+		room->used = 0;
+		read_details(&event, room, fact);
+	}
+	return reason;
 }
 
-/* jansson calls many a failed allocation an invalid token; malloc's own word is to be trusted. */
-static enum reason read_body(struct text body, struct text business, struct fact *fact)
-{
-	enum reason reason = judge_shape(body);
-	if (reason != USABLE) {
-		return reason;
-	}
-	errno = 0;
-	CLEANUP(free_json)
-	json_t *root = json_loadb(body.ptr ? body.ptr : "", body.len,
-		JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
-	if (!root) {
-		return errno == ENOMEM ? NO_MEMORY : BAD_JSON;
-	}
-	return read_event(root, business, fact);
-}
-
-void event_parse(struct text body, int64_t received_us, struct text business, struct fact *ret_fact)
+void event_parse(struct text body, int64_t received_us, struct text business,
+	struct json_room *room, struct fact *ret_fact)
 {
 	*ret_fact = (struct fact){ .received_us = received_us, .body = body };
 	if (!signature_digest(body, ret_fact->key)) {
@@ -247,7 +233,7 @@ void event_parse(struct text body, int64_t received_us, struct text business, st
 	}
 
 	struct fact usable = *ret_fact;
-	enum reason reason = read_body(body, business, &usable);
+	enum reason reason = read_event(body, business, room, &usable);
 	if (reason == USABLE) {
 		*ret_fact = usable;
 	} else {

@@ -46,6 +46,7 @@ struct probe {
 	uint64_t load_facts, load_window;
 	uint64_t sent, committed, lost;
 	int64_t began_us;
+	struct json_room room;
 };
 
 static struct probe probe;
@@ -81,7 +82,7 @@ static void take_line(struct text line)
 		return;
 	}
 	probe.lines++;
-	event_parse(line, clock_wall_us(), TEXT(""), &fact);
+	event_parse(line, clock_wall_us(), TEXT(""), &probe.room, &fact);
 	if (!batch_add(probe.batch, &fact, line_committed, (void *)(uintptr_t)probe.lines)) {
 		printf("%" PRIu64 " full\n", probe.lines);
 		fflush(stdout);
@@ -195,7 +196,8 @@ static void load_more(void)
 
 	while (probe.sent < probe.load_facts &&
 		probe.sent - probe.committed - probe.lost < probe.load_window) {
-		event_parse(load_body(probe.sent, body), clock_wall_us(), TEXT(""), &fact);
+		event_parse(
+			load_body(probe.sent, body), clock_wall_us(), TEXT(""), &probe.room, &fact);
 		probe.sent++;
 		if (!batch_add(probe.batch, &fact, load_committed, NULL)) {
 			die("the queue is full at a window of %" PRIu64, probe.load_window);
@@ -255,6 +257,8 @@ int main(int argc, char **argv)
 		}
 	}
 	log_setup(LOG_DEBUG, LOG_LOGFMT);
+	probe.room.size = json_room_size(LINE_MAX_BYTES);
+	probe.room.memory = memory_new(probe.room.size);
 	probe.loop = loop_new();
 	probe.batch = batch_new(probe.loop, &options);
 	if (probe.load_facts > 0) {
@@ -265,5 +269,6 @@ int main(int argc, char **argv)
 	batch_free(probe.batch);
 	loop_free(probe.loop);
 	free(probe.line);
+	free(probe.room.memory);
 	return 0;
 }

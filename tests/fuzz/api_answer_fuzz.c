@@ -1,9 +1,10 @@
 /* Any bytes at all as an answer of the API, and as the fields of its head: judged, never believed,
- * and whatever time is made of them is within its bounds. */
+ * and whatever is made of them is within its bounds. */
 #include "order/api_answer.h"
 
 #include <assert.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/text.h"
 
@@ -11,11 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW_US INT64_C(1705312800000000)
 
-static void judge_error(struct text bytes)
+static void judge_error(struct text bytes, struct json_room *room)
 {
 	struct api_answer_error error;
 
-	if (api_answer_read_error(bytes, &error)) {
+	if (api_answer_read_error(bytes, room, &error)) {
 		assert(strlen(error.error) <= API_ANSWER_WORD_MAX &&
 			strlen(error.code) <= API_ANSWER_WORD_MAX);
 		assert(strlen(error.field) <= API_ANSWER_WORD_MAX);
@@ -24,25 +25,90 @@ static void judge_error(struct text bytes)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static bool is_within(struct text inner, struct text outer)
 {
-	struct text bytes = { (const char *)data, size };
-	int64_t retry_s = 0, after_us = 0, date_us = 0;
-	bool list = api_answer_is_list(bytes);
-	bool order = api_answer_is_order(bytes, TEXT("order_1"));
-	bool link = api_answer_is_link(bytes);
+	return inner.ptr >= outer.ptr && inner.ptr + inner.len <= outer.ptr + outer.len;
+}
 
-	judge_error(bytes);
+/* Returns the number of rows that are of no use; -1: no page. */
+static int judge_page(struct text bytes, struct json_room *room)
+{
+	struct api_answer_page page;
+	struct fact fact;
+	size_t rows = 0;
+	int unusable = 0;
+
+	if (!api_answer_read_page(bytes, room, &page)) {
+		return -1;
+	}
+	while (api_answer_next_row(&page, room, &fact)) {
+		assert(page.row == ++rows);
+		assert(fact.body.len > 0 && is_within(fact.body, bytes));
+		assert(fact.unusable || fact_order_id_valid(text_of(fact.order_id)));
+		unusable += fact.unusable != NULL;
+	}
+	assert(!page.total.known || page.total.value >= 0);
+	assert(page.has_more_known || !page.has_more);
+	return unusable;
+}
+
+static void judge_times(struct text bytes)
+{
+	int64_t retry_s = 0, after_us = 0, date_us = 0;
+
 	if (api_answer_retry_after_s(bytes, NOW_US, &retry_s)) {
 		assert(retry_s >= API_ANSWER_RETRY_MIN_S && retry_s <= API_ANSWER_RETRY_MAX_S);
 	}
 	if (api_answer_reset_after_us(bytes, NOW_US, &after_us)) {
 		assert(after_us >= 0 && after_us <= API_ANSWER_RETRY_MAX_S * INT64_C(1000000));
-		assert(!list && !order && !link);
 	}
 	if (api_answer_http_date(bytes, &date_us)) {
 		assert(date_us % 1000000 == 0);
 	}
+}
+
+/* It has the same length, and nothing in it is half a character. */
+static void judge_escapes(struct text bytes, struct json_room *room)
+{
+	char *copy = api_answer_replace_escapes(bytes);
+	struct text mended = { copy, bytes.len };
+	struct json_reader reader;
+	struct json value;
+
+	if (!copy) {
+		return;
+	}
+	room->used = 0;
+	json_begin(&reader, mended, room);
+	if (json_read(&reader, &value) && json_end(&reader)) {
+		struct text ignored;
+
+		assert(value.kind != JSON_KIND_STRING || json_text(&value, room, &ignored));
+	}
+	free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct text bytes = { (const char *)data, size };
+	struct json_room room = { malloc(json_room_size(size)), json_room_size(size), 0 };
+	struct fact fact;
+
+	assert(room.memory);
+	int unusable = judge_page(bytes, &room);
+	bool list = api_answer_is_list(bytes, &room);
+	bool order = api_answer_is_order(bytes, TEXT("order_1"), &room);
+	bool link = api_answer_is_link(bytes, &room);
+
+	assert(!list || unusable >= 0);
+	bool fact_of_order =
+		api_answer_read_order(bytes, TEXT("order_1"), TEXT("lookup"), &room, &fact);
+	assert(fact_of_order || !order);
+	assert(!link || size > 0);
+	judge_error(bytes, &room);
+	judge_escapes(bytes, &room);
+	judge_times(bytes);
 	(void)api_answer_is_json(bytes);
+	free(room.memory);
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "check.h"
+#include "say.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECOND       INT64_C(1000000)
@@ -22,6 +23,11 @@ static const struct {
 	{ "HTML is not", "text/html", false },
 	{ "text is not", "text/plain", false },
 	{ "JSON of another kind is not", "application/json-seq", false },
+	{ "a suffix says JSON too", "application/problem+json", true },
+	{ "a suffix with parameters", "application/vnd.api+JSON; charset=utf-8", true },
+	{ "a suffix is not all of a type", "+json", false },
+	{ "nor without a main type", "x+json", false },
+	{ "a suffix stands at the end", "application/x+json2", false },
 	{ "nothing is not", "", false },
 	{ "a parameter alone is not", ";application/json", false },
 };
@@ -38,6 +44,8 @@ static const struct {
 	{ "unknown members do no harm", "{\"x\":[1],\"success\":true,\"orders\":[]" PAGE("0"), true },
 	{ "rows are judged one by one, later",
 		"{\"success\":true,\"orders\":[{\"id\":null},{}]" PAGE("2"), true },
+	{ "a byte order mark is passed over", "\xEF\xBB\xBF{\"success\":true,\"orders\":[]" PAGE("0"),
+		true },
 	{ "a number of 20 digits is read", "{\"success\":true,\"orders\":[{\"n\":12345678901234567890}]"
 		PAGE("1"), true },
 	{ "a total with a fraction of nothing is a number", "{\"success\":true,\"orders\":[]" PAGE("0.0"),
@@ -113,6 +121,13 @@ static const struct {
 	{ "what is of another kind is empty",
 		"{\"error\":\"no\",\"code\":404,\"details\":[],\"requestId\":{}}", true,
 		{ "no", "", "", "", "" } },
+	{ "the nested shape keeps its own details",
+		"{\"details\":{\"field\":\"a\"},\"error\":{\"message\":\"no\",\"details\":{\"message\":\"b\"}}}",
+		true, { "no", "", "", "b", "" } },
+	{ "escapes are decoded", "{\"error\":\"a\\nb\\u00e4\",\"code\":\"\\ud83d\\ude00\"}", true,
+		{ "a\nb\xc3\xa4", "\xf0\x9f\x98\x80", "", "", "" } },
+	{ "what is no text is empty", "{\"error\":\"a\\u0000\",\"code\":\"\\ud83d\"}", true,
+		{ "", "", "", "", "" } },
 	{ "a nested error may be empty", "{\"error\":{}}", true, { "", "", "", "", "" } },
 	{ "an error that is a number is neither shape", "{\"error\":1}", false, { "", "", "", "", "" } },
 	{ "an error that is not there is neither shape", "{\"success\":false}", false,
@@ -172,6 +187,9 @@ static const struct {
 };
 /* clang-format on */
 
+/* For any body of these tests. */
+static struct json_room room;
+
 static void check_shapes(void)
 {
 	for (size_t i = 0; i < COUNT(types); i++) {
@@ -179,16 +197,16 @@ static void check_shapes(void)
 			types[i].promise);
 	}
 	for (size_t i = 0; i < COUNT(lists); i++) {
-		CHECK(api_answer_is_list(text_of(lists[i].body)) == lists[i].list, "%s",
+		CHECK(api_answer_is_list(text_of(lists[i].body), &room) == lists[i].list, "%s",
 			lists[i].promise);
 	}
 	for (size_t i = 0; i < COUNT(orders); i++) {
-		CHECK(api_answer_is_order(text_of(orders[i].body), TEXT("order_1")) ==
+		CHECK(api_answer_is_order(text_of(orders[i].body), TEXT("order_1"), &room) ==
 				orders[i].order,
 			"%s", orders[i].promise);
 	}
 	for (size_t i = 0; i < COUNT(links); i++) {
-		CHECK(api_answer_is_link(text_of(links[i].body)) == links[i].link, "%s",
+		CHECK(api_answer_is_link(text_of(links[i].body), &room) == links[i].link, "%s",
 			links[i].promise);
 	}
 }
@@ -204,7 +222,7 @@ static void check_errors(void)
 {
 	for (size_t i = 0; i < COUNT(errors); i++) {
 		struct api_answer_error got = { .error = "" };
-		bool found = api_answer_read_error(text_of(errors[i].body), &got);
+		bool found = api_answer_read_error(text_of(errors[i].body), &room, &got);
 
 		CHECK(found == errors[i].found && same(&got, &errors[i].error), "%s",
 			errors[i].promise);
@@ -221,7 +239,7 @@ static void check_long_error(void)
 		strncat(body, "\xC3\xA4", sizeof(body) - strlen(body) - 1);
 	}
 	strncat(body, "\"}", sizeof(body) - strlen(body) - 1);
-	CHECK(api_answer_read_error(text_of(body), &got) &&
+	CHECK(api_answer_read_error(text_of(body), &room, &got) &&
 			strlen(got.error) == API_ANSWER_WORD_MAX - 1,
 		"a long error is cut between characters (got %zu)", strlen(got.error));
 }
@@ -289,21 +307,266 @@ static void check_bounds(void)
 		return;
 	}
 	memset(body, '[', LEN);
-	CHECK(!api_answer_is_list((struct text){ body, LEN }),
+	CHECK(!api_answer_is_list((struct text){ body, LEN }, &room),
 		"an answer that is too deep is refused");
 	for (size_t i = 1; i < LEN; i++) {
 		body[i] = i % 2 ? '1' : ',';
 	}
-	CHECK(!api_answer_is_list((struct text){ body, LEN }), "one of too many values is refused");
+	CHECK(!api_answer_is_list((struct text){ body, LEN }, &room),
+		"one of too many values is refused");
+}
+
+#define ROW "{\"id\":\"order_1\",\"status\":\"Completed\"}"
+#define DEEP                                                                                       \
+	"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[" \
+	"[[[["                                                                                     \
+	"]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]" \
+	"]]]]"
+
+/* One row between two good ones, and what is made of it: "unusable …", or id, status and columns.
+ */
+static const struct {
+	const char *promise, *row, *wanted;
+} rows[] = {
+	{ "a row is a fact",
+		"{\"id\":\"order_2\",\"status\":\"completed\",\"createdAt\":\"2024-01-15T10:00:"
+		"00Z\","
+		"\"customerData\":{\"email\":\"c@example.com\",\"firstName\":\"J\",\"lastName\":"
+		"\"D\"},"
+		"\"cart\":{\"itemCount\":2,\"total\":59.98,\"currency\":\"USD\"}}",
+		"order_2 completed created_at=2024-01-15T10:00:00.000000Z "
+		"customer_email=c@example.com customer_first_name=J customer_last_name=D "
+		"currency=USD total=59.98 item_count=2" },
+	{ "an id may be a whole number", "{\"id\":5,\"status\":\"paid\"}", "5 paid " },
+	{ "a status that is none is a fault", "{\"id\":\"a\",\"status\":5}",
+		"a - faults={status}" },
+	{ "an odd amount costs itself", "{\"id\":\"a\",\"cart\":{\"total\":1e400}}",
+		"a - faults={total}" },
+	{ "half a character in a name costs the name",
+		"{\"id\":\"a\",\"customerData\":{\"email\":\"x\",\"firstName\":\"\\ud83d\"}}",
+		"a - customer_email=x faults={customer_first_name}" },
+	{ "brackets and quotes in a name end nothing",
+		"{\"id\":\"a\",\"customerData\":{\"email\":\"]}\\\"],[\\\\\"}}",
+		"a - customer_email=]}\"],[\\" },
+	{ "the second form's names mean nothing", "{\"id\":\"a\",\"amount\":5}", "a - " },
+	{ "one of no id", "{\"status\":\"paid\"}", "unusable no_order_id" },
+	{ "one whose id is null", "{\"id\":null}", "unusable no_order_id" },
+	{ "one of an odd id", "{\"id\":\"a/b\"}", "unusable bad_order_id" },
+	{ "one whose id is 1.0", "{\"id\":1.0}", "unusable bad_order_id" },
+	{ "one with a name twice", "{\"id\":\"a\",\"id\":\"a\"}", "unusable bad_json" },
+	{ "one that is too deep", "{\"id\":\"a\",\"x\":" DEEP "}", "unusable too_deep" },
+	{ "one with a number that is none", "{\"id\":\"a\",\"x\":01}", "unusable bad_json" },
+	{ "one with a bad byte", "{\"id\":\"\xff\"}", "unusable bad_json" },
+	{ "one that is null", "null", "unusable no_object" },
+	{ "one that is a string", "\"],[\"", "unusable no_object" },
+	{ "one that is an array", "[1,2]", "unusable no_object" },
+	{ "one that is a word", "nought", "unusable bad_json" },
+	{ "two without a comma", "{} {}", "unusable bad_json" },
+};
+
+static void say_row(const struct fact *fact, char out[SAY_MAX])
+{
+	char details[SAY_MAX];
+
+	say_details(&fact->details, details);
+	if (fact->unusable) {
+		snprintf(out, SAY_MAX, "unusable %s", fact->unusable);
+	} else {
+		snprintf(out, SAY_MAX, "%.128s %.255s %.7000s", fact->order_id,
+			fact->has_status ? fact->status : "-", details);
+	}
+}
+
+static void check_rows(void)
+{
+	static char body[SAY_MAX], got[SAY_MAX];
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct api_answer_page page;
+		struct fact fact;
+
+		snprintf(body, sizeof(body),
+			"{\"orders\":[" ROW ", %s\t," ROW "],\"success\":true}", rows[i].row);
+		bool read = api_answer_read_page(text_of(body), &room, &page);
+		read = read && api_answer_next_row(&page, &room, &fact) && !fact.unusable &&
+		       strcmp(fact.order_id, "order_1") == 0 && page.row == 1;
+		CHECK(read, "rows: %s: the row before it is read", rows[i].promise);
+		read = read && api_answer_next_row(&page, &room, &fact) && page.row == 2;
+		say_row(&fact, got);
+		CHECK(read && strcmp(got, rows[i].wanted) == 0 &&
+				text_equal(fact.body, text_of(rows[i].row)),
+			"rows: %s (%s)", rows[i].promise, got);
+		read = read && api_answer_next_row(&page, &room, &fact) && page.row == 3;
+		CHECK(read && !fact.unusable && strcmp(fact.status, "completed") == 0,
+			"rows: %s: the row behind it is read", rows[i].promise);
+		CHECK(!api_answer_next_row(&page, &room, &fact) && page.row == 3,
+			"rows: %s: there is no other", rows[i].promise);
+	}
+}
+
+#define FRAME(frame) "{\"orders\":[" ROW "]" frame "}"
+
+/* success total limit offset hasMore, "-" where unknown; NULL: no page. */
+static const struct {
+	const char *promise, *body, *wanted;
+} pages[] = {
+	{ "a page has a frame",
+		FRAME(",\"success\":true,\"pagination\":{\"total\":150,\"limit\":20,"
+		      "\"offset\":40,\"hasMore\":true}"),
+		"1 150 20 40 1" },
+	{ "the frame may come first",
+		"{\"pagination\":{\"total\":1,\"hasMore\":false},\"success\":true,\"orders\":[" ROW
+		"]}",
+		"1 1 - - 0" },
+	{ "a page without a frame is one", FRAME(""), "0 - - - -" },
+	{ "success false is not success", FRAME(",\"success\":false"), "0 - - - -" },
+	{ "success as a word is not success", FRAME(",\"success\":\"true\""), "0 - - - -" },
+	{ "a total as text is unknown", FRAME(",\"pagination\":{\"total\":\"150\"}"), "0 - - - -" },
+	{ "a total of null is unknown", FRAME(",\"pagination\":{\"total\":null}"), "0 - - - -" },
+	{ "a total below nothing is unknown", FRAME(",\"pagination\":{\"total\":-1}"),
+		"0 - - - -" },
+	{ "a total with a fraction is unknown", FRAME(",\"pagination\":{\"total\":1.5}"),
+		"0 - - - -" },
+	{ "a total with a fraction of nothing is known", FRAME(",\"pagination\":{\"total\":15e1}"),
+		"0 150 - - -" },
+	{ "a total of 16 digits is unknown", FRAME(",\"pagination\":{\"total\":1234567890123456}"),
+		"0 - - - -" },
+	{ "hasMore as text is unknown", FRAME(",\"pagination\":{\"hasMore\":\"true\"}"),
+		"0 - - - -" },
+	{ "a pagination that is none is unknown", FRAME(",\"pagination\":[1]"), "0 - - - -" },
+	{ "a byte order mark is passed over", "\xEF\xBB\xBF" FRAME(""), "0 - - - -" },
+	{ "half a character outside of the rows does no harm", FRAME(",\"note\":\"\\ud83d\""),
+		"0 - - - -" },
+	{ "nothing is no page", "", NULL },
+	{ "an array is no page", "[" ROW "]", NULL },
+	{ "orders have to be there", "{\"success\":true}", NULL },
+	{ "orders that are null are none", "{\"orders\":null}", NULL },
+	{ "orders in an object are none", "{\"orders\":{\"a\":" ROW "}}", NULL },
+	{ "a page cut short is none", "{\"orders\":[" ROW ",", NULL },
+	{ "a page cut inside of a row is none", "{\"orders\":[{\"id\":\"a", NULL },
+	{ "a row that is not there is no row", "{\"orders\":[" ROW ",]}", NULL },
+	{ "two commas have no row between them", "{\"orders\":[" ROW ",," ROW "]}", NULL },
+	{ "bytes behind it make it none", FRAME("") "x", NULL },
+	{ "a name twice in the frame", FRAME(",\"orders\":[]"), NULL },
+	{ "a bad byte in the frame", FRAME(",\"note\":\"\xff\""), NULL },
+	{ "HTML is no page", "<html>", NULL },
+};
+
+static void say_count(struct fact_integer count, char *out)
+{
+	size_t len = strlen(out);
+
+	if (count.known) {
+		snprintf(out + len, SAY_MAX - len, " %lld", (long long)count.value);
+	} else {
+		snprintf(out + len, SAY_MAX - len, " -");
+	}
+}
+
+static void check_pages(void)
+{
+	for (size_t i = 0; i < COUNT(pages); i++) {
+		struct api_answer_page page;
+		char got[SAY_MAX] = "no page";
+
+		if (api_answer_read_page(text_of(pages[i].body), &room, &page)) {
+			snprintf(got, sizeof(got), "%d", page.success);
+			say_count(page.total, got);
+			say_count(page.limit, got);
+			say_count(page.offset, got);
+			say_count((struct fact_integer){ page.has_more_known, page.has_more }, got);
+		}
+		CHECK(strcmp(got, pages[i].wanted ? pages[i].wanted : "no page") == 0,
+			"page: %s (%s)", pages[i].promise, got);
+	}
+}
+
+static void check_orders(void)
+{
+	static const struct {
+		const char *promise, *body, *wanted; /* NULL: it is none */
+	} cases[] = {
+		{ "an order with details is a fact",
+			"{\"success\":true,\"order\":{\"id\":\"order_1\",\"status\":\"completed\","
+			"\"cart\":{\"items\":[{\"productId\":\"p\",\"quantity\":2,\"price\":29.99,"
+			"\"total\":59.98}],\"subtotal\":59.98,\"total\":59.98,\"currency\":\"USD\"}"
+			","
+			"\"payment\":{\"method\":\"crypto\",\"transactionId\":\"tx\",\"amount\":59."
+			"98,"
+			"\"status\":\"confirmed\"}}}",
+			"order_1 completed currency=USD subtotal=59.98 total=59.98 item_count=2 "
+			"items=[{\"product_id\":\"p\",\"quantity\":2,\"price\":29.99,\"total\":59."
+			"98}] "
+			"payment_method=crypto payment_transaction_id=tx payment_amount=59.98 "
+			"payment_status=confirmed" },
+		{ "a cancelled order is a fact",
+			"{\"success\":true,\"message\":\"m\",\"order\":{\"id\":\"order_1\","
+			"\"status\":\"cancelled\",\"cancelledAt\":\"2024-01-15T10:10:00Z\","
+			"\"cancellationReason\":\"Customer request\"}}",
+			"order_1 cancelled cancelled_at=2024-01-15T10:10:00.000000Z "
+			"cancellation_reason=Customer request" },
+		{ "one with a NUL in a name is a fact",
+			"{\"success\":true,\"order\":{\"id\":\"order_1\",\"customerData\":"
+			"{\"email\":\"\\u0000\"}}}",
+			"order_1 - faults={customer_email}" },
+		{ "another order is none", "{\"success\":true,\"order\":{\"id\":\"order_2\"}}",
+			NULL },
+		{ "one of an odd id is none", "{\"success\":true,\"order\":{\"id\":\"a b\"}}",
+			NULL },
+		{ "one without an id is none", "{\"success\":true,\"order\":{}}", NULL },
+		{ "success has to be said", "{\"order\":{\"id\":\"order_1\"}}", NULL },
+		{ "an order is an object", "{\"success\":true,\"order\":[]}", NULL },
+		{ "one that is no JSON is none", "{\"success\":true,\"order\":{\"id\":\"order_1\"}",
+			NULL },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char got[SAY_MAX] = "none";
+		struct fact fact;
+
+		if (api_answer_read_order(text_of(cases[i].body), TEXT("order_1"), TEXT("lookup"),
+			    &room, &fact)) {
+			say_row(&fact, got);
+		}
+		CHECK(strcmp(got, cases[i].wanted ? cases[i].wanted : "none") == 0,
+			"order: %s (%s)", cases[i].promise, got);
+	}
+}
+
+/* As PostgreSQL has it: select sha256('list:{"id":"order_1","status":"Completed"}'). */
+static void check_key(void)
+{
+	static const char wanted[] =
+		"061aaedc9e3cdc8a25cf3861bead42d377218a55e64f058dd20fe94464e94740";
+	char hex[2 * FACT_KEY_BYTES + 1] = "";
+	struct api_answer_page page;
+	struct fact fact;
+
+	if (api_answer_read_page(TEXT("{\"orders\":[ " ROW " ]}"), &room, &page) &&
+		api_answer_next_row(&page, &room, &fact)) {
+		text_to_hex(fact.key, sizeof(fact.key), hex);
+	}
+	CHECK(strcmp(hex, wanted) == 0, "the key of a row is that of its source and text (%s)",
+		hex);
 }
 
 int main(void)
 {
+	room.size = json_room_size(8 * 1024 * 1024);
+	room.memory = malloc(room.size);
+	if (!CHECK(room.memory != NULL, "there is memory for the room")) {
+		return check_done();
+	}
 	check_shapes();
+	check_pages();
+	check_rows();
+	check_orders();
+	check_key();
 	check_errors();
 	check_long_error();
 	check_times();
 	check_mending();
 	check_bounds();
+	free(room.memory);
 	return check_done();
 }
