@@ -27,6 +27,8 @@ COUNTS = {
     "poison_step": (7, 1, 1),
     # test_12_node, mutations of requests
     "requests": (2_000, 6_000, 1_000_000),
+    # test_reader, changed copies of bodies that PostgreSQL reads again
+    "bodies": (1_500, 5_000, 100_000),
     # mutants, faults planted one by one
     "mutants": (15, 15, 10_000),
     # test_60_systemd, deliveries through eight restarts
