@@ -74,7 +74,9 @@ static void check_addresses(void)
 			good[i].reached, written);
 	}
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		CHECK(!address_read(text_of(bad[i]), &address), "\"%s\" is none", bad[i]);
+		struct text none = text_of(bad[i]);
+
+		CHECK(!address_read(none, &address), "\"%s\" is none", none.ptr);
 	}
 	CHECK(!address_read(TEXT("127.0.0.1\0:80"), &address), "nor is one with a NUL");
 	CHECK(!address_read((struct text){ NULL, 0 }, &address), "nor is nothing");
