@@ -39,8 +39,8 @@ def say(text):
 
 
 def in_memory():
-    """A directory for what tests write, or None: a disk has no part in what they find out, and is
-    what a cluster waits for most."""
+    """A directory for what is built and written, or None: a disk has no part in what tests find
+    out, and is what a cluster waits for most."""
     try:
         state = os.statvfs(MEMORY)
     except OSError:
@@ -84,11 +84,11 @@ class Run:
     """Several chains may build and check at once; what they find is counted together."""
 
     def __init__(self, scale):
-        self.scratch = Path(tempfile.mkdtemp(prefix="orderd-tests-"))
+        self.disk = Path(tempfile.mkdtemp(prefix="orderd-tests-"))
+        self.scratch = Path(tempfile.mkdtemp(prefix="orderd-tests-", dir=in_memory()))
+        self.writes = self.scratch / "writes"
+        self.writes.mkdir()
         self.scratch.chmod(0o755)
-        self.disk = self.scratch / "disk"
-        self.disk.mkdir()
-        self.writes = Path(tempfile.mkdtemp(prefix="orderd-tests-", dir=in_memory()))
         for directory in (self.disk, self.writes):
             directory.chmod(0o1777)  # clusters belong to another user
         self.environment = dict(os.environ, **SANITIZERS, ORDERD_TEST_SCALE=scale,
@@ -104,8 +104,8 @@ class Run:
             process.terminate()
         for process in list(self.processes):
             process.wait()
-        shutil.rmtree(self.writes, ignore_errors=True)
         shutil.rmtree(self.scratch, ignore_errors=True)
+        shutil.rmtree(self.disk, ignore_errors=True)
 
     def command(self, words, log, **environment):
         """Its exit code; what it prints goes to log, if there is one."""
