@@ -1,7 +1,7 @@
 """The part of tests/run that comes after the packages: what is built, what is run, and how.
 
 Tests that hold an answer to a deadline go one by one, in a chain of their own; all the others go
-beside them, with what the processors have left.
+beside them, and are as nice to them as the system lets them be.
 """
 
 import contextlib
