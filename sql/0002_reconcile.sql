@@ -160,7 +160,7 @@ create table torque_internal.paged_order (
     -- The window.
     window_id bigint not null,
     -- An order that it listed.
-    order_id text not null,
+    order_id text collate "C" not null,
     -- It was made within the window itself.
     is_inside boolean not null,
     constraint paged_order_pkey
@@ -174,7 +174,7 @@ create table torque_internal.paged_order (
 -- What polling found that no webhook had told.
 
 create table torque.drift (
-    order_id text not null,
+    order_id text collate "C" not null,
     found_at timestamptz not null,
     field text not null,
     found_by text not null,
@@ -228,7 +228,7 @@ create index drift_unrepaired_idx
     where repaired_at is null;
 
 create table torque.missing_order (
-    order_id text not null,
+    order_id text collate "C" not null,
     missing_since timestamptz not null,
     constraint missing_order_pkey
         primary key (order_id)
@@ -253,15 +253,16 @@ create table torque.reconcile_alarm (
         primary key (alarm, subject),
     constraint reconcile_alarm_alarm_check
         check (alarm in (
-            'incomplete', 'suspicious', 'unauthorized', 'refused', 'missing', 'webhooks_silent',
-            'status_ignored'
+            'incomplete', 'suspicious', 'unauthorized', 'refused', 'missing', 'unusable',
+            'webhooks_silent', 'status_ignored'
         ))
 );
 comment on table torque.reconcile_alarm is
     'What somebody should look at.';
 comment on column torque.reconcile_alarm.alarm is
     'incomplete, suspicious (windows), unauthorized (the API refuses the key), refused (it refuses'
-    ' a request), missing (orders), webhooks_silent, status_ignored (it does not filter by it).';
+    ' a request), missing (orders that it does not know any more), unusable (orders of which it'
+    ' tells what cannot be taken in), webhooks_silent, status_ignored (it does not filter by it).';
 comment on column torque.reconcile_alarm.subject is
     'The sweep, the order, or empty.';
 comment on column torque.reconcile_alarm.raised_at is
@@ -377,7 +378,7 @@ create index api_call_claimed_at_idx
 -- Orders to be looked up one by one.
 create table torque_internal.lookup (
     -- The order.
-    order_id text not null,
+    order_id text collate "C" not null,
     -- On whose account.
     priority text not null,
     -- When.
@@ -399,7 +400,7 @@ create index lookup_due_at_idx
 -- Orders known to exist that a list which should have them did not show.
 create table torque_internal.unlisted (
     -- The order.
-    order_id text not null,
+    order_id text collate "C" not null,
     -- When that was first seen.
     absent_since timestamptz not null,
     -- When a lookup, asked for later, told how the order stands: lists are believed without it from
@@ -429,3 +430,13 @@ comment on sequence torque.backfill_job_id_seq is
     'Numbers the jobs.';
 comment on sequence torque.reconcile_window_window_id_seq is
     'Numbers the windows.';
+
+-- Checkout sessions that orderd link began: an order still open is looked up when its own is over.
+create table torque_internal.checkout_session (
+    -- The session, as the API calls it.
+    session_id text not null,
+    -- When it is over; a week later it is forgotten here.
+    expires_at timestamptz not null,
+    constraint checkout_session_pkey
+        primary key (session_id)
+);

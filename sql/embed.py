@@ -28,19 +28,18 @@ extern const struct sql_file sql_files[];
  * names: what torque.schema_state() says as sources when each was brought by this program. */
 extern const char sql_sources[];
 
-/* The functions that role orderd may execute, as a text[] of regprocedure. */
+/* The functions that role orderd may execute, as a text[] of regproc: no name means two. */
 extern const char sql_granted[];
 """
 
 
 def granted(text):
-    """{"torque.ingest(text[], ...)", ...}: what the statements of a text grant to role orderd."""
+    """{"torque.take", ...}: what the statements of a text grant to role orderd."""
     found = set()
     for functions, roles in re.findall(
             r"^grant execute\s+on function(.*?)\s+to ([^;]+);", text, re.DOTALL | re.MULTILINE):
         if "orderd" in re.findall(r"\w+", roles):
-            found |= {re.sub(r"\s+", "", function)
-                      for function in re.findall(r"torque\.\w+\([^)]*\)", functions)}
+            found |= set(re.findall(r"torque\.\w+", functions))
     return found
 
 

@@ -2,54 +2,83 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- A fact: where it came from, and what it says, read by the receiver; null: nothing, or nothing
+-- that can be used. Everywhere below a fact is one of these, whichever way it came.
+create type torque_internal.fact as (
+    order_id text, event_key bytea, source text, event_id text, event_type text,
+    claimed_status text, occurred_at timestamptz, received_at timestamptz, payload json,
+    business_id text, session_id text, created_at timestamptz, updated_at timestamptz,
+    cancelled_at timestamptz, cancellation_reason text, customer_email text,
+    customer_first_name text, customer_last_name text, customer_phone text, customer_address json,
+    currency text, subtotal numeric, discounts numeric, shipping numeric, total numeric,
+    item_count bigint, items json, items_hash bigint, payment_method text,
+    payment_transaction_id text, payment_amount numeric, payment_status text, faults text[],
+    assumed text[]
+);
+
+-- A row of torque.orders, by the columns that are ours: merchants may add others.
+create type torque_internal.order_row as (
+    order_id text, business_id text, session_id text, status text, status_at timestamptz,
+    raw_status text, created_at timestamptz, updated_at timestamptz, pending_at timestamptz,
+    processing_at timestamptz, completed_at timestamptz, cancelled_at timestamptz,
+    refunded_at timestamptz, cancellation_reason text, customer_email text,
+    customer_first_name text, customer_last_name text, customer_phone text, customer_address json,
+    currency text, subtotal numeric, discounts numeric, shipping numeric, total numeric,
+    item_count bigint, payment_method text, payment_transaction_id text, payment_amount numeric,
+    payment_status text, has_details boolean, is_open boolean, held_facts integer,
+    verify_after timestamptz, first_seen_at timestamptz, last_changed_at timestamptz,
+    last_confirmed_at timestamptz, newest_as_of timestamptz, items_hash bigint,
+    rules_version integer
+);
+
 -- The value each field was last given. The order of the facts is the caller's.
 create function torque_internal.overlay(
-    known torque_internal.details,
-    newer torque_internal.details
+    known torque_internal.fact,
+    newer torque_internal.fact
 )
-returns torque_internal.details
+returns torque_internal.fact
 language plpgsql
 immutable
-parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return row(
-        coalesce(newer.business_id, known.business_id),
-        coalesce(newer.session_id, known.session_id),
-        coalesce(newer.created_at, known.created_at),
-        coalesce(newer.updated_at, known.updated_at),
-        null,
-        coalesce(newer.cancellation_reason, known.cancellation_reason),
-        coalesce(newer.customer_email, known.customer_email),
-        coalesce(newer.customer_first_name, known.customer_first_name),
-        coalesce(newer.customer_last_name, known.customer_last_name),
-        coalesce(newer.customer_phone, known.customer_phone),
-        coalesce(newer.customer_address, known.customer_address),
-        coalesce(newer.currency, known.currency),
-        coalesce(newer.subtotal, known.subtotal),
-        coalesce(newer.total, known.total),
-        coalesce(newer.item_count, known.item_count),
-        case when newer.items_hash is null then known.items else newer.items end,
-        coalesce(newer.items_hash, known.items_hash),
-        coalesce(newer.payment_method, known.payment_method),
-        coalesce(newer.payment_transaction_id, known.payment_transaction_id),
-        coalesce(newer.payment_amount, known.payment_amount),
-        coalesce(newer.payment_status, known.payment_status),
-        null
-    )::torque_internal.details;
+    known.business_id := coalesce(newer.business_id, known.business_id);
+    known.session_id := coalesce(newer.session_id, known.session_id);
+    known.created_at := coalesce(newer.created_at, known.created_at);
+    known.updated_at := coalesce(newer.updated_at, known.updated_at);
+    known.cancellation_reason := coalesce(newer.cancellation_reason, known.cancellation_reason);
+    known.customer_email := coalesce(newer.customer_email, known.customer_email);
+    known.customer_first_name := coalesce(newer.customer_first_name, known.customer_first_name);
+    known.customer_last_name := coalesce(newer.customer_last_name, known.customer_last_name);
+    known.customer_phone := coalesce(newer.customer_phone, known.customer_phone);
+    known.customer_address := coalesce(newer.customer_address, known.customer_address);
+    known.currency := coalesce(newer.currency, known.currency);
+    known.subtotal := coalesce(newer.subtotal, known.subtotal);
+    known.discounts := coalesce(newer.discounts, known.discounts);
+    known.shipping := coalesce(newer.shipping, known.shipping);
+    known.total := coalesce(newer.total, known.total);
+    known.item_count := coalesce(newer.item_count, known.item_count);
+    if newer.items_hash is not null then
+        known.items := newer.items;
+        known.items_hash := newer.items_hash;
+    end if;
+    known.payment_method := coalesce(newer.payment_method, known.payment_method);
+    known.payment_transaction_id
+        := coalesce(newer.payment_transaction_id, known.payment_transaction_id);
+    known.payment_amount := coalesce(newer.payment_amount, known.payment_amount);
+    known.payment_status := coalesce(newer.payment_status, known.payment_status);
+    return known;
 end
 $$;
 
--- What several payloads tell of an order, the last one first.
-create aggregate torque_internal.overlaid(torque_internal.details) (
+-- What several facts tell of an order, the last one first.
+create aggregate torque_internal.overlaid(torque_internal.fact) (
     sfunc = torque_internal.overlay,
-    stype = torque_internal.details
+    stype = torque_internal.fact
 );
 
 -- The rule.
 
--- A fact as the rule sees it. status or unknown_word or neither; asks: for a reason of its own.
+-- A fact as the fold sees it. status or unknown_word or neither; asks: for a reason of its own.
 create type torque_internal.fold_fact as (
     event_key bytea,
     source text,
@@ -79,58 +108,34 @@ create type torque_internal.fold_state as (
     held_keys bytea[]
 );
 
--- A fact that says nothing new of the course, yet dates a status: the earliest word counts.
+-- The state after a fact has dated a status: by a move, when it is so from then on; else the
+-- earliest word counts.
 create function torque_internal.dated(
     state torque_internal.fold_state,
-    fact torque_internal.fold_fact
+    fact torque_internal.fold_fact,
+    is_move boolean
 )
 returns torque_internal.fold_state
 language plpgsql
 immutable
-parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
-    place constant integer := array_position(state.reached, fact.status);
+    place constant integer := coalesce(
+        array_position(state.reached, fact.status),
+        cardinality(state.reached) + 1
+    );
 begin
-    if place is null then
-        state.reached := state.reached || fact.status;
-        state.reached_at := state.reached_at || fact.status_time;
-    else
-        state.reached_at[place] := least(state.reached_at[place], fact.status_time);
-    end if;
-    return state;
-end
-$$;
-
--- The state after a fact that moves the order.
-create function torque_internal.moved(
-    state torque_internal.fold_state,
-    fact torque_internal.fold_fact
-)
-returns torque_internal.fold_state
-language plpgsql
-immutable
-parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    place constant integer := array_position(state.reached, fact.status);
-begin
-    state.status := fact.status;
-    state.moved_keys := state.moved_keys || fact.event_key;
-    if place is null then
-        state.reached := state.reached || fact.status;
-        state.reached_at := state.reached_at || fact.status_time;
-    else
-        state.reached_at[place] := fact.status_time;
-    end if;
+    state.reached[place] := fact.status;
+    state.reached_at[place] := case
+        when is_move then fact.status_time
+        else least(state.reached_at[place], fact.status_time)
+    end;
     return state;
 end
 $$;
 
 -- One step of the fold. Facts come in the order (as_of, rank, key). What is not newer than the
--- base moves nothing. From nothing every move is allowed.
+-- base moves nothing.
 create function torque_internal.step(
     state torque_internal.fold_state,
     fact torque_internal.fold_fact,
@@ -139,42 +144,41 @@ create function torque_internal.step(
 returns torque_internal.fold_state
 language plpgsql
 stable
-parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
+    is_older constant boolean := coalesce(fact.as_of <= base.as_of, false);
     asks boolean := fact.asks;
-    class text;
+    class constant text := torque_internal.move_class(
+        (select r.moves from torque_internal.rules r),
+        case when is_older then base.status else state.status end,
+        fact.status
+    );
 begin
-    if fact.as_of <= base.as_of then
+    if is_older then
         if fact.status is null then
             return state;
         end if;
-        state := torque_internal.dated(state, fact);
+        state := torque_internal.dated(state, fact, false);
         if fact.event_key = base.event_key then
             state.status := base.status;
             return state;
         end if;
         -- Clocks differ: what is up to 5 s older than the base, and ahead of it, may be newer.
         asks := fact.as_of >= base.as_of - interval '5 seconds'
-            and torque_internal.move_class(base.status, fact.status)
-                in ('documented', 'skipped', 'plausible')
+            and torque_internal.is_move(class)
             and fact.ask_time > base.as_of;
     elsif fact.unknown_word is not null then
         state.raw_status := fact.unknown_word;
     elsif fact.status is not null then
         state.raw_status := null;
-        class := torque_internal.move_class(state.status, fact.status);
-        case class
-            when 'same' then
-                null;
-            when 'anomaly' then
-                state.held_keys := state.held_keys || fact.event_key;
-                asks := true;
-            else
-                state := torque_internal.moved(state, fact);
-                asks := asks or class = 'plausible' or fact.source = 'list';
-        end case;
+        asks := asks or torque_internal.asks_after(class, fact.source);
+        if torque_internal.is_move(class) then
+            state := torque_internal.dated(state, fact, true);
+            state.status := fact.status;
+            state.moved_keys := state.moved_keys || fact.event_key;
+        elsif class = 'anomaly' then
+            state.held_keys := state.held_keys || fact.event_key;
+        end if;
     end if;
     if asks then
         state.verify_after := greatest(state.verify_after, fact.ask_time);
@@ -190,74 +194,72 @@ create aggregate torque_internal.fold(torque_internal.fold_fact, torque_internal
     initcond = '(,,{},{},,{},{})'
 );
 
--- The facts of an order as the rules of today read them; ignored ones are not among them.
-create function torque_internal.facts_of(of_order text)
+-- The facts of an order that are kept, without their evidence.
+create function torque_internal.kept_facts(of_order text)
+returns setof torque_internal.fact
+language sql
+stable
+as $$
+    select
+        e.order_id, e.event_key, e.source, e.event_id, e.event_type, e.claimed_status,
+        e.occurred_at, e.received_at, null::json, e.business_id, e.session_id, e.created_at,
+        e.updated_at, e.cancelled_at, e.cancellation_reason, e.customer_email,
+        e.customer_first_name, e.customer_last_name, e.customer_phone, e.customer_address,
+        e.currency, e.subtotal, e.discounts, e.shipping, e.total, e.item_count, e.items,
+        e.items_hash, e.payment_method, e.payment_transaction_id, e.payment_amount,
+        e.payment_status, e.faults, e.assumed
+    from torque.order_events e
+    where e.order_id = of_order
+$$;
+
+-- The facts of an order, kept ones and new ones, as the rules of today read them; ignored ones are
+-- not among them.
+create function torque_internal.facts_of(of_order text, news torque_internal.fact[])
 returns table (
     fact torque_internal.fold_fact,
     rank integer,
     received_at timestamptz,
-    details torque_internal.details
+    told torque_internal.fact
 )
 language sql
 stable
-parallel safe
 as $$
     select
         row(
-            f.event_key,
-            f.source,
-            f.status,
-            case when f.status is null then f.claimed_status end,
-            f.as_of,
-            case f.source
+            t.event_key,
+            t.source,
+            r.said,
+            case when r.said is null then t.claimed_status end,
+            r.as_of,
+            case t.source
                 when 'lookup' then
-                    least((f.details).updated_at, f.as_of)
+                    least(t.updated_at, r.as_of)
                 when 'operator' then
-                    least((f.details).cancelled_at, f.as_of)
+                    least(t.cancelled_at, r.as_of)
                 else
-                    f.as_of
+                    r.as_of
             end,
-            greatest(f.received_at, f.as_of) + interval '1 second',
-            f.asks_lookup
-                or f.claimed_status is not null and coalesce(f.status <> f.event_says, false)
-                or f.event_id is not null
-                    and count(*) over (partition by f.event_id) > 1
+            greatest(t.received_at, r.as_of) + interval '1 second',
+            r.is_doubtful
+                or t.event_id is not null
+                    and count(*) over (partition by t.event_id) > 1
         )::torque_internal.fold_fact,
         coalesce(s.rank, 0),
-        f.received_at,
-        f.details
+        t.received_at,
+        row(t.*)::torque_internal.fact
     from (
-        select
-            e.event_key,
-            e.source,
-            e.event_id,
-            e.event_type,
-            e.claimed_status,
-            e.received_at,
-            torque_internal.as_of(e.source, e.occurred_at, e.received_at) as as_of,
-            case
-                when e.claimed_status is not null then
-                    torque_internal.status_of(e.claimed_status)
-                else
-                    n.status
-            end as status,
-            n.status as event_says,
-            coalesce(n.asks_lookup, false) as asks_lookup,
-            torque_internal.details(
-                e.payload,
-                e.source = 'webhook',
-                case when e.event_type = 'order.created' then e.occurred_at end
-            ) as details
-        from torque.order_events e
-        left join torque.event_status n
-            on n.event_type = e.event_type
-                and e.source = 'webhook'
-        where e.order_id = of_order
-            and (e.source <> 'webhook' or e.claimed_status is not null or n.event_type is not null)
-        offset 0
-    ) as f
+        select k.*
+        from torque_internal.kept_facts(of_order) as k
+        union all
+        select n.*
+        from unnest(news) as n
+    ) as t
+    cross join lateral torque_internal.reading(
+        t.source, t.event_type, t.claimed_status, t.occurred_at, t.received_at
+    ) as r
     left join torque.order_status s
-        on s.status = f.status
+        on s.status = r.said
+    where not r.is_ignored
 $$;
 
 -- What a new fold of an order came to.
@@ -271,67 +273,26 @@ create type torque_internal.refolded as (
     held_keys bytea[]
 );
 
--- The lines of an order, where they are not those already there.
-create function torque_internal.write_items(of_order text, items torque_internal.item[])
-returns integer
-language plpgsql
-as $$
-begin
-    insert into torque.order_items as i (
-        order_id, line, product_id, variant, quantity, price, total, metadata
-    )
-    select of_order, n.*
-    from (
-        select
-            u.line, u.product_id, u.variant, u.quantity, u.price, u.total, u.metadata
-        from unnest(items) with ordinality as u(
-            product_id, variant, quantity, price, total, metadata, line
-        )
-    ) as n
-    on conflict (order_id, line) do update
-    set
-        product_id = excluded.product_id,
-        variant = excluded.variant,
-        quantity = excluded.quantity,
-        price = excluded.price,
-        total = excluded.total,
-        metadata = excluded.metadata
-    where row(
-            i.product_id, i.variant, i.quantity, i.price::text, i.total::text, i.metadata::text
-        ) is distinct from row(
-            excluded.product_id, excluded.variant, excluded.quantity, excluded.price::text,
-            excluded.total::text, excluded.metadata::text
-        );
-    delete from torque.order_items i
-    where i.order_id = of_order
-        and i.line > coalesce(cardinality(items), 0);
-    return cardinality(items);
-end
-$$;
-
--- The row of an order, from nothing but its facts. The caller has locked the order.
-create function torque_internal.refold(of_order text)
+-- Makes the row of an order, and its lines, from nothing but its facts: those that are kept, and
+-- those that the caller is about to keep. The caller has locked the order.
+create function torque_internal.refold(
+    of_order text,
+    news torque_internal.fact[] default '{}'
+)
 returns torque_internal.refolded
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
-    was torque.orders;
-    becomes torque.orders;
-    seen torque.orders;
+    was torque_internal.order_row;
+    becomes torque_internal.order_row;
     sums record;
     state torque_internal.fold_state;
-    known torque_internal.details;
+    known torque_internal.fact;
     result torque_internal.refolded;
 begin
-    select o.*
-    into was
-    from torque.orders o
-    where o.order_id = of_order;
-
     with facts as materialized (
         select f.*
-        from torque_internal.facts_of(of_order) as f
+        from torque_internal.facts_of(of_order, news) as f
     ), base as (
         select row((f.fact).event_key, (f.fact).status, (f.fact).as_of)::torque_internal.fold_base
             as base
@@ -350,7 +311,7 @@ begin
             order by (f.fact).as_of, f.rank, (f.fact).event_key
         ) as state,
         torque_internal.overlaid(
-            f.details
+            f.told
             order by (f.fact).source <> 'list', (f.fact).as_of, f.rank, (f.fact).event_key
         ) as known,
         min(f.received_at) as first_seen_at,
@@ -367,110 +328,60 @@ begin
     state := sums.state;
     known := sums.known;
 
-    becomes.order_id := of_order;
-    becomes.business_id := known.business_id;
-    becomes.session_id := known.session_id;
-    becomes.status := coalesce(state.status, 'unknown');
-    becomes.status_at := state.reached_at[array_position(state.reached, state.status)];
-    becomes.raw_status := state.raw_status;
-    becomes.created_at := known.created_at;
-    becomes.updated_at := known.updated_at;
-    becomes.pending_at := state.reached_at[array_position(state.reached, 'pending')];
-    becomes.processing_at := state.reached_at[array_position(state.reached, 'processing')];
-    becomes.completed_at := state.reached_at[array_position(state.reached, 'completed')];
-    becomes.cancelled_at := state.reached_at[array_position(state.reached, 'cancelled')];
-    becomes.refunded_at := state.reached_at[array_position(state.reached, 'refunded')];
-    becomes.cancellation_reason := known.cancellation_reason;
-    becomes.customer_email := known.customer_email;
-    becomes.customer_first_name := known.customer_first_name;
-    becomes.customer_last_name := known.customer_last_name;
-    becomes.customer_phone := known.customer_phone;
-    becomes.customer_address := known.customer_address;
-    becomes.currency := known.currency;
-    becomes.subtotal := known.subtotal;
-    becomes.total := known.total;
-    becomes.item_count := known.item_count;
-    becomes.payment_method := known.payment_method;
-    becomes.payment_transaction_id := known.payment_transaction_id;
-    becomes.payment_amount := known.payment_amount;
-    becomes.payment_status := known.payment_status;
-    becomes.has_details := known.items_hash is not null;
-    becomes.is_open := not exists (
-        select
-        from torque.order_status s
-        where s.status = state.status
-            and s.is_final
-    );
-    becomes.held_facts := cardinality(state.held_keys);
-    becomes.verify_after := state.verify_after;
-    becomes.first_seen_at := sums.first_seen_at;
-    becomes.last_confirmed_at := sums.last_confirmed_at;
-    becomes.newest_as_of := sums.newest_as_of;
-    becomes.rules_version := (select r.version from torque_internal.rules r);
-    becomes.items_hash := known.items_hash;
+    select
+        o.order_id, o.business_id, o.session_id, o.status, o.status_at, o.raw_status, o.created_at,
+        o.updated_at, o.pending_at, o.processing_at, o.completed_at, o.cancelled_at, o.refunded_at,
+        o.cancellation_reason, o.customer_email, o.customer_first_name, o.customer_last_name,
+        o.customer_phone, o.customer_address, o.currency, o.subtotal, o.discounts, o.shipping,
+        o.total, o.item_count, o.payment_method, o.payment_transaction_id, o.payment_amount,
+        o.payment_status, o.has_details, o.is_open, o.held_facts, o.verify_after, o.first_seen_at,
+        o.last_changed_at, o.last_confirmed_at, o.newest_as_of, o.items_hash, o.rules_version
+    into was
+    from torque.orders o
+    where o.order_id = of_order;
 
-    -- Compared as text, because 100.1 and 100.10 are equal and not the same.
+    select
+        of_order, known.business_id, known.session_id, coalesce(state.status, 'unknown'),
+        state.reached_at[array_position(state.reached, state.status)], state.raw_status,
+        known.created_at, known.updated_at,
+        state.reached_at[array_position(state.reached, 'pending')],
+        state.reached_at[array_position(state.reached, 'processing')],
+        state.reached_at[array_position(state.reached, 'completed')],
+        state.reached_at[array_position(state.reached, 'cancelled')],
+        state.reached_at[array_position(state.reached, 'refunded')], known.cancellation_reason,
+        known.customer_email, known.customer_first_name, known.customer_last_name,
+        known.customer_phone, known.customer_address, known.currency, known.subtotal,
+        known.discounts, known.shipping, known.total, known.item_count, known.payment_method,
+        known.payment_transaction_id, known.payment_amount, known.payment_status,
+        known.items_hash is not null, not coalesce((r.finals ->> state.status)::boolean, false),
+        cardinality(state.held_keys), state.verify_after, sums.first_seen_at, was.last_changed_at,
+        sums.last_confirmed_at, sums.newest_as_of, known.items_hash, r.version
+    into strict becomes
+    from torque_internal.rules r;
+
     result.is_new := was.order_id is null;
     result.from_status := nullif(was.status, 'unknown');
     result.to_status := state.status;
     result.base_key := sums.base_key;
     result.moved_keys := state.moved_keys;
     result.held_keys := state.held_keys;
-    seen := was;
-    seen.newest_as_of := becomes.newest_as_of;
-    seen.rules_version := becomes.rules_version;
-    becomes.last_changed_at := was.last_changed_at;
-    result.has_changed := result.is_new or becomes::text <> seen::text;
-    if result.has_changed then
-        becomes.last_changed_at := clock_timestamp();
-    end if;
-
-    if result.is_new then
-        insert into torque.orders
-        values (becomes.*);
-    elsif becomes::text <> was::text then
-        update torque.orders as o
-        set
-            business_id = becomes.business_id,
-            session_id = becomes.session_id,
-            status = becomes.status,
-            status_at = becomes.status_at,
-            raw_status = becomes.raw_status,
-            created_at = becomes.created_at,
-            updated_at = becomes.updated_at,
-            pending_at = becomes.pending_at,
-            processing_at = becomes.processing_at,
-            completed_at = becomes.completed_at,
-            cancelled_at = becomes.cancelled_at,
-            refunded_at = becomes.refunded_at,
-            cancellation_reason = becomes.cancellation_reason,
-            customer_email = becomes.customer_email,
-            customer_first_name = becomes.customer_first_name,
-            customer_last_name = becomes.customer_last_name,
-            customer_phone = becomes.customer_phone,
-            customer_address = becomes.customer_address,
-            currency = becomes.currency,
-            subtotal = becomes.subtotal,
-            total = becomes.total,
-            item_count = becomes.item_count,
-            payment_method = becomes.payment_method,
-            payment_transaction_id = becomes.payment_transaction_id,
-            payment_amount = becomes.payment_amount,
-            payment_status = becomes.payment_status,
-            has_details = becomes.has_details,
-            is_open = becomes.is_open,
-            held_facts = becomes.held_facts,
-            verify_after = becomes.verify_after,
-            first_seen_at = becomes.first_seen_at,
-            last_changed_at = becomes.last_changed_at,
-            last_confirmed_at = becomes.last_confirmed_at,
-            newest_as_of = becomes.newest_as_of,
-            items_hash = becomes.items_hash,
-            rules_version = becomes.rules_version
-        where o.order_id = of_order;
+    -- Compared as text, because 100.1 and 100.10 are equal and not the same.
+    result.has_changed := result.is_new;
+    if becomes::text is distinct from was::text then
+        was.newest_as_of := becomes.newest_as_of;
+        was.rules_version := becomes.rules_version;
+        result.has_changed := result.has_changed or becomes::text <> was::text;
+        if result.has_changed then
+            becomes.last_changed_at := clock_timestamp();
+        end if;
+        perform torque_internal.put_orders(
+            array[becomes],
+            case when becomes.is_open and was.is_open is not true then array[of_order] end,
+            case when was.is_open and not becomes.is_open then array[of_order] end
+        );
     end if;
     if becomes.items_hash is distinct from was.items_hash then
-        perform torque_internal.write_items(of_order, known.items);
+        perform torque_internal.put_lines(array[of_order], array[known.items], result.is_new);
     end if;
     return result;
 end
@@ -480,5 +391,7 @@ $$;
 update torque_internal.rules
 set
     version = version + 1,
-    fold = 1
+    fold = 1,
+    refolded_to = '',
+    refold_again = false
 where fold <> 1;

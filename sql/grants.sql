@@ -22,14 +22,11 @@ grant usage
 -- The daemon: its functions, and no table.
 grant execute
     on function
-        torque.ingest(
-            text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
-        ),
-        torque.ingest_each(
-            text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
-        ),
-        torque.ingest_unusable(bytea[], text[], timestamptz[], bytea[]),
-        torque.schema_state()
+        torque.take,
+        torque.take_many,
+        torque.take_each,
+        torque.ingest_unusable,
+        torque.schema_state
     to orderd;
 
 -- Reads everything.
@@ -51,15 +48,18 @@ grant select
 grant select (
         order_id, business_id, session_id, status, status_at, raw_status, created_at, updated_at,
         pending_at, processing_at, completed_at, cancelled_at, refunded_at, currency, subtotal,
-        total, item_count, payment_method, payment_amount, payment_status, has_details, is_open,
-        held_facts, verify_after, first_seen_at, last_changed_at, last_confirmed_at, newest_as_of,
-        items_hash, rules_version
+        discounts, shipping, total, item_count, payment_method, payment_amount, payment_status,
+        has_details, is_open, held_facts, verify_after, first_seen_at, last_changed_at,
+        last_confirmed_at, newest_as_of, items_hash, rules_version
     )
     on torque.orders
     to torque_analyst;
 grant select (
         order_id, event_key, source, event_id, event_type, claimed_status, occurred_at,
-        received_at, recorded_xid, deliveries, outcome, from_status, to_status, reason
+        received_at, deliveries, outcome, from_status, to_status, reason, business_id, session_id,
+        created_at, updated_at, cancelled_at, currency, subtotal, discounts, shipping, total,
+        item_count, items, payment_method, payment_amount, payment_status, faults, assumed,
+        items_hash, recorded_xid
     )
     on torque.order_events
     to torque_analyst;
@@ -70,6 +70,9 @@ grant select (body_key, reason, received_at, deliveries)
 -- Reads everything, and keeps the rules.
 grant select
     on all tables in schema torque
+    to torque_operator;
+grant execute
+    on function torque.refold_some
     to torque_operator;
 grant insert, update, delete
     on torque.order_status, torque.status_alias, torque.status_move, torque.event_status

@@ -1,33 +1,7 @@
--- How facts come in. Replaced whole by every migrate.
---
--- Locks first, then reading under a fresh snapshot: nobody else can be at the same orders. The
--- common fact takes the short way of newest.sql; what is late, repeated, odd or not alone of its
--- order in the batch is kept, and its order is folded anew.
+-- How facts come in: the doors, and the general way behind them. Replaced whole by every migrate.
 
 set search_path = pg_catalog, pg_temp;
 
--- A hint for those who listen; fifty of the longest ids fit into a message.
-create function torque_internal.tell(changed text[])
-returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    perform pg_notify('torque_orders', string_agg(c.order_id, ',' order by c.n))
-    from (
-        select
-            u.order_id,
-            row_number() over (order by u.order_id) - 1 as n
-        from (
-            select distinct u as order_id
-            from unnest(changed) as u
-        ) as u
-    ) as c
-    group by c.n / 50;
-end
-$$;
-
--- Keeps bodies that cannot be used, and counts those already kept.
 create function torque_internal.quarantine(
     body_keys bytea[],
     reasons text[],
@@ -75,65 +49,125 @@ $$;
 comment on function torque.ingest_unusable(bytea[], text[], timestamptz[], bytea[]) is
     'Genuine bodies that the receiver could not use go to quarantine, byte for byte.';
 
--- Keeps a fact, of any source, whatever its order. The outcome, or null when a new fold of the
--- order will say. is_stale: the order needs one.
-create function torque_internal.keep(
-    source text,
-    of_order text,
-    key bytea,
-    event_id text,
-    event_type text,
-    claimed_status text,
-    occurred_at timestamptz,
-    received_at timestamptz,
-    payload json,
-    out outcome text,
-    out is_stale boolean
+-- Facts from columns: of each its n-th element. Numbers are as they were sent; faults and assumed
+-- are arrays in the form of a text.
+create function torque_internal.facts(
+    order_id text[], event_key bytea[], source text[], event_id text[], event_type text[],
+    claimed_status text[], occurred_at timestamptz[], received_at timestamptz[], payload json[],
+    business_id text[], session_id text[], created_at timestamptz[], updated_at timestamptz[],
+    cancelled_at timestamptz[], cancellation_reason text[], customer_email text[],
+    customer_first_name text[], customer_last_name text[], customer_phone text[],
+    customer_address json[], currency text[], subtotal numeric[], discounts numeric[],
+    shipping numeric[], total numeric[], item_count bigint[], items json[], items_hash bigint[],
+    payment_method text[], payment_transaction_id text[], payment_amount numeric[],
+    payment_status text[], faults text[], assumed text[]
+)
+returns torque_internal.fact[]
+language plpgsql
+stable
+as $$
+#variable_conflict use_column
+begin
+    return array(
+        select
+            row(
+                u.order_id,
+                coalesce(
+                    u.event_key,
+                    sha256(convert_to(u.source || ':' || u.payload::text, 'UTF8'))
+                ),
+                u.source, u.event_id, u.event_type, u.claimed_status, u.occurred_at, u.received_at,
+                u.payload, u.business_id, u.session_id, u.created_at, u.updated_at, u.cancelled_at,
+                u.cancellation_reason, u.customer_email, u.customer_first_name,
+                u.customer_last_name, u.customer_phone, u.customer_address, u.currency, u.subtotal,
+                u.discounts, u.shipping, u.total, u.item_count, u.items, u.items_hash,
+                u.payment_method, u.payment_transaction_id, u.payment_amount, u.payment_status,
+                u.faults::text[], u.assumed::text[]
+            )::torque_internal.fact
+        from unnest(
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+            $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34
+        ) as u(
+            order_id, event_key, source, event_id, event_type, claimed_status, occurred_at,
+            received_at, payload, business_id, session_id, created_at, updated_at, cancelled_at,
+            cancellation_reason, customer_email, customer_first_name, customer_last_name,
+            customer_phone, customer_address, currency, subtotal, discounts, shipping, total,
+            item_count, items, items_hash, payment_method, payment_transaction_id, payment_amount,
+            payment_status, faults, assumed
+        )
+    );
+end
+$$;
+
+-- The general way: takes facts of one order, of any source, by a new fold of it. Each is kept once,
+-- with its outcome.
+create function torque_internal.take_order(
+    facts torque_internal.fact[],
+    out outcomes text[],
+    out has_changed boolean
 )
 language plpgsql
 as $$
 declare
     facts_max constant integer := 10000;
-    is_test constant boolean := of_order like 'orderd-test.%';
+    of_order constant text := facts[1].order_id;
+    is_test constant boolean := starts_with(of_order, 'orderd-test.');
+    fact torque_internal.fact;
     known record;
-    why text;
+    is_stale boolean := false;
+    news torque_internal.fact[] := '{}';
+    keys bytea[] := '{}';
+    places integer[] := '{}';
+    times integer[] := '{}';
+    place integer;
+    said record;
+    folded torque_internal.refolded;
+    verdicts text[] := '{}';
+    reasons text[] := '{}';
 begin
     -- A repeat writes, though it tells nothing new: a commit that wrote nothing does not wait for
     -- the standby, which may not have heard of the first.
-    select e.received_at, e.occurred_at
-    into known
-    from torque.order_events e
-    where e.order_id = of_order
-        and e.event_key = key;
-    if found then
+    for n in 1..cardinality(facts) loop
+        fact := facts[n];
         update torque.order_events as e
         set
             deliveries = e.deliveries + 1,
-            received_at = least(e.received_at, keep.received_at),
+            received_at = least(e.received_at, fact.received_at),
             occurred_at = case
                 when e.source = 'webhook' then e.occurred_at
-                else greatest(e.occurred_at, keep.occurred_at)
+                else greatest(e.occurred_at, fact.occurred_at)
             end
+        from torque.order_events k
         where e.order_id = of_order
-            and e.event_key = key;
-        outcome := 'duplicate';
-        is_stale := not is_test and (
-            received_at < known.received_at
-            or source <> 'webhook' and occurred_at > known.occurred_at
-        );
-        return;
-    end if;
-
-    why := (torque_internal.details(payload, source = 'webhook', null)).fault;
-    if why = 'amount_is_text' and current_setting('orderd.string_amounts', true) = 'on' then
-        why := null;
-    end if;
-    if not torque_internal.is_order_id(of_order) then
-        why := 'bad_order_id';
-    elsif source <> 'webhook' and json_typeof(payload -> 'status') not in ('string', 'null') then
-        why := 'bad_status';
-    end if;
-    if why is null and (
+            and e.event_key = fact.event_key
+            and k.order_id = of_order
+            and k.event_key = fact.event_key
+        returning k.received_at, k.occurred_at
+        into known;
+        if found then
+            outcomes[n] := 'duplicate';
+            is_stale := is_stale
+                or fact.received_at < known.received_at
+                or fact.source <> 'webhook' and fact.occurred_at > known.occurred_at;
+            continue;
+        end if;
+        place := array_position(keys, fact.event_key);
+        if place is null then
+            outcomes[n] := null;
+            news := news || fact;
+            keys := keys || fact.event_key;
+            places := places || n;
+            times := times || 1;
+            continue;
+        end if;
+        outcomes[n] := 'duplicate';
+        times[place] := times[place] + 1;
+        news[place].received_at := least(news[place].received_at, fact.received_at);
+        if fact.source <> 'webhook' then
+            news[place].occurred_at := greatest(news[place].occurred_at, fact.occurred_at);
+        end if;
+    end loop;
+    if cardinality(news) > 0 and (
         select count(*)
         from (
             select
@@ -142,354 +176,328 @@ begin
             limit facts_max
         ) as e
     ) >= facts_max then
-        why := 'too_many_facts';
-    end if;
-    if why is not null then
-        perform torque_internal.quarantine(
-            array[key],
-            array[why],
-            array[received_at],
-            array[convert_to(payload::text, 'UTF8')]
-        );
-        outcome := 'quarantined';
-        return;
+        perform torque_internal.quarantine_facts(news, 'too_many_facts');
+        foreach place in array places loop
+            outcomes[place] := 'quarantined';
+        end loop;
+        news := '{}';
     end if;
 
-    if source = 'webhook' and claimed_status is null and not exists (
-        select
-        from torque.event_status s
-        where s.event_type = keep.event_type
-    ) then
-        outcome := 'ignored';
-        why := 'unknown_event';
-    elsif is_test then
-        outcome := 'recorded';
-        why := 'test';
+    select array_agg(r.said) as words, array_agg(r.is_ignored) as are_ignored
+    into strict said
+    from unnest(news) as f
+    cross join lateral torque_internal.reading(
+        f.source, f.event_type, f.claimed_status, f.occurred_at, f.received_at
+    ) as r;
+    if not is_test and (is_stale or false = any (said.are_ignored)) then
+        folded := torque_internal.refold(of_order, news);
     end if;
-    insert into torque.order_events (
-        order_id, event_key, source, event_id, event_type, claimed_status, occurred_at,
-        received_at, outcome, reason, payload
-    )
-    values (
-        of_order, key, source, event_id, event_type, claimed_status, occurred_at,
-        received_at, coalesce(outcome, 'recorded'), why, payload
-    );
-    is_stale := outcome is null;
+    has_changed := coalesce(folded.has_changed, false);
+    for n in 1..cardinality(news) loop
+        verdicts[n] := case
+            when is_test then 'recorded'
+            when said.are_ignored[n] then 'ignored'
+            when keys[n] = any (folded.held_keys) then 'held'
+            when folded.is_new and said.words[n] is null then 'applied'
+            when folded.from_status is distinct from folded.to_status
+                and (keys[n] = any (folded.moved_keys) or keys[n] = folded.base_key)
+                then 'applied'
+            else 'recorded'
+        end;
+        reasons[n] := case
+            when is_test then 'test'
+            when verdicts[n] = 'applied' then null
+            when verdicts[n] = 'ignored' then 'unknown_event'
+            when verdicts[n] = 'held' then 'anomaly'
+            when said.words[n] = folded.to_status then 'same_status'
+            when said.words[n] is not null then 'late'
+            when news[n].claimed_status is not null then 'unknown_word'
+            else 'no_status'
+        end;
+        outcomes[places[n]] := verdicts[n];
+    end loop;
+    if cardinality(news) > 0 then
+        perform torque_internal.keep(
+            news, verdicts, array_fill(folded.from_status, array[cardinality(news)]), said.words,
+            reasons, times
+        );
+    end if;
 end
 $$;
 
--- What a new fold of its order made of a fact just kept.
-create function torque_internal.judge(
-    of_order text,
-    key bytea,
-    folded torque_internal.refolded
+-- Takes facts that have no outcome yet, order by order.
+create function torque_internal.take_by_order(
+    facts torque_internal.fact[],
+    inout outcomes text[],
+    inout changed text[]
 )
+language plpgsql
+as $$
+declare
+    o record;
+    taken record;
+begin
+    for o in
+        select
+            array_agg(f.ordinality order by f.ordinality) as places
+        from unnest(facts) with ordinality as f
+        where outcomes[f.ordinality] is null
+        group by f.order_id
+    loop
+        taken := torque_internal.take_order(
+            array(select facts[p] from unnest(o.places) with ordinality as u(p, n) order by n)
+        );
+        for n in 1..cardinality(o.places) loop
+            outcomes[o.places[n]] := taken.outcomes[n];
+        end loop;
+        if taken.has_changed then
+            changed := changed || facts[o.places[1]].order_id;
+        end if;
+    end loop;
+end
+$$;
+
+-- Takes facts of any source: one outcome each, in their order.
+create function torque_internal.take_facts(facts torque_internal.fact[])
+returns text[]
+language plpgsql
+as $$
+declare
+    offered record;
+    locked record;
+    taken record;
+begin
+    select
+        array_agg(f.order_id) as order_ids,
+        bool_and(
+            coalesce(f.source = 'webhook', false)
+            or f.source in ('list', 'lookup', 'operator') and f.occurred_at is not null
+        ) as are_dated
+    into strict offered
+    from unnest(facts) as f;
+    if not offered.are_dated then
+        raise invalid_parameter_value using
+            message = 'a fact needs its source, and a polled one the time of its request';
+    end if;
+    locked := torque_internal.lock_orders(offered.order_ids);
+    taken := torque_internal.take_newest(facts, locked.busy, locked.several);
+    if array_position(taken.outcomes, null) is not null then
+        taken := torque_internal.take_by_order(facts, taken.outcomes, taken.changed);
+    end if;
+    if current_setting('orderd.notify', true) = 'on' then
+        perform torque_internal.tell(taken.changed);
+    end if;
+    return coalesce(taken.outcomes, '{}');
+end
+$$;
+
+-- For one fact of which it is known that it is not its order's newest.
+create function torque_internal.take_slowly(fact torque_internal.fact)
 returns text
 language plpgsql
 as $$
 declare
-    fact record;
-    verdict text;
+    taken record;
 begin
-    select
-        e.claimed_status,
-        case
-            when e.claimed_status is not null then torque_internal.status_of(e.claimed_status)
-            else s.status
-        end as status
-    into strict fact
-    from torque.order_events e
-    left join torque.event_status s
-        on s.event_type = e.event_type
-    where e.order_id = of_order
-        and e.event_key = key;
-    verdict := case
-        when key = any (folded.held_keys) then
-            'held'
-        when folded.is_new and fact.status is null then
-            'applied'
-        when folded.from_status is distinct from folded.to_status
-            and (key = any (folded.moved_keys) or key = folded.base_key)
-        then
-            'applied'
-        else
-            'recorded'
-    end;
-    update torque.order_events as e
-    set
-        outcome = verdict,
-        from_status = folded.from_status,
-        to_status = fact.status,
-        reason = case
-            when verdict = 'applied' then null
-            when verdict = 'held' then 'anomaly'
-            when fact.status is null and fact.claimed_status is not null then 'unknown_word'
-            when fact.status is null then 'no_status'
-            when fact.status = folded.to_status then 'same_status'
-            else 'late'
-        end
-    where e.order_id = of_order
-        and e.event_key = key;
-    return verdict;
-end
-$$;
-
--- Serialises the writers of orders, which may have no row yet, for the rest of the transaction.
--- Their rows are locked in a later statement, under its fresh snapshot. Nobody ever waits, so that
--- there are no deadlocks: an order that another session has is named, and left for later.
-create function torque_internal.busy_orders(order_ids text[])
-returns text[]
-language plpgsql
-as $$
-declare
-    of_order text;
-    busy text[];
-begin
-    foreach of_order in array coalesce(order_ids, '{}') loop
-        if not pg_try_advisory_xact_lock(hashtextextended(of_order, 8246723509)) then
-            busy := busy || of_order;
-        end if;
-    end loop;
-    return busy;
-end
-$$;
-
--- The general way, for facts of every source that have no outcome yet: keeps them one by one, then
--- folds their orders, once each.
-create function torque_internal.ingest_by_fold(
-    sources text[],
-    order_ids text[],
-    event_keys bytea[],
-    event_ids text[],
-    event_types text[],
-    claimed_statuses text[],
-    occurred_ats timestamptz[],
-    received_ats timestamptz[],
-    payloads json[],
-    inout outcomes text[],
-    out changed text[]
-)
-language plpgsql
-as $$
-declare
-    of_order text;
-    kept record;
-    folded torque_internal.refolded;
-    stale text[] := '{}';
-begin
-    changed := '{}';
-    for n in 1..cardinality(order_ids) loop
-        if outcomes[n] is null then
-            kept := torque_internal.keep(
-                sources[n], order_ids[n], event_keys[n], event_ids[n], event_types[n],
-                claimed_statuses[n], occurred_ats[n], received_ats[n], payloads[n]
-            );
-            outcomes[n] := kept.outcome;
-            if kept.is_stale and order_ids[n] <> all (stale) then
-                stale := stale || order_ids[n];
-            end if;
-        end if;
-    end loop;
-    foreach of_order in array stale loop
-        folded := torque_internal.refold(of_order);
-        if folded.has_changed then
-            changed := changed || of_order;
-        end if;
-        for n in 1..cardinality(order_ids) loop
-            if order_ids[n] = of_order and outcomes[n] is null then
-                outcomes[n] := torque_internal.judge(of_order, event_keys[n], folded);
-            end if;
-        end loop;
-    end loop;
-end
-$$;
-
--- For facts that take the general way at once: locks the rows, and says busy for each fact whose
--- order another session has, by either lock.
-create function torque_internal.busy_outcomes(order_ids text[], busy text[])
-returns text[]
-language plpgsql
-as $$
-begin
-    return (
-        with locked as materialized (
-            select o.order_id
-            from torque.orders o
-            where o.order_id = any (order_ids)
-            for no key update skip locked
-        )
-        select array_agg(
-            case
-                when u.order_id = any (busy) then 'busy'
-                when l.order_id is null and o.order_id is not null then 'busy'
-            end
-            order by u.n
-        )
-        from unnest(order_ids) with ordinality as u(order_id, n)
-        left join locked l
-            on l.order_id = u.order_id
-        left join torque.orders o
-            on o.order_id = u.order_id
-    );
-end
-$$;
-
-create or replace function torque.ingest(
-    order_id text[],
-    event_key bytea[],
-    event_id text[],
-    event_type text[],
-    claimed_status text[],
-    occurred_at timestamptz[],
-    received_at timestamptz[],
-    payload json[]
-)
-returns text[]
-language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set jit = off
-set plan_cache_mode = force_generic_plan
-as $$
-declare
-    busy constant text[] := torque_internal.busy_orders($1);
-    few constant integer := 3;
-    outcomes text[];
-    changed text[];
-    news record;
-    rest record;
-begin
-    if cardinality($1) <= few then
-        news := torque_internal.ingest_few(busy, $1, $2, $3, $4, $5, $6, $7, $8);
-    else
-        news := torque_internal.ingest_newest(busy, $1, $2, $3, $4, $5, $6, $7, $8);
+    if cardinality((torque_internal.lock_orders(array[fact.order_id])).busy) > 0 then
+        return 'busy';
     end if;
-    outcomes := news.outcomes;
-    changed := news.changed;
-    if array_position(outcomes, null) is not null then
-        rest := torque_internal.ingest_by_fold(
-            array_fill('webhook'::text, array[cardinality($1)]),
-            $1, $2, $3, $4, $5, $6, $7, $8, outcomes
-        );
-        outcomes := rest.outcomes;
-        changed := changed || rest.changed;
-    end if;
+    taken := torque_internal.take_by_order(array[fact], array[null::text], '{}');
     if current_setting('orderd.notify', true) = 'on' then
-        perform torque_internal.tell(changed);
+        perform torque_internal.tell(taken.changed);
     end if;
-    return outcomes;
+    return taken.outcomes[1];
 end
 $$;
-comment on function torque.ingest(
-    text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
-) is
-    'Takes in a batch of webhooks, one element a fact, and says of each, in the same order, what'
-    ' became of it: applied, duplicate, recorded, held, ignored, quarantined, or busy, when another'
-    ' session has the order and nothing was kept.';
 
-create or replace function torque.ingest_polled(
-    source text[],
-    order_id text[],
-    requested_at timestamptz[],
-    received_at timestamptz[],
-    payload json[]
-)
-returns text[]
-language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set jit = off
-set plan_cache_mode = force_generic_plan
+-- The bodies of facts that cannot be kept.
+create function torque_internal.quarantine_facts(facts torque_internal.fact[], reason text)
+returns void
+language sql
+volatile
 as $$
-declare
-    outcomes text[];
-    changed text[];
-begin
-    if array_position($3, null) is not null
-        or exists (
-            select
-            from unnest($1) as u(source)
-            where u.source is null
-                or u.source not in ('list', 'lookup', 'operator')
-        )
-    then
-        raise invalid_parameter_value using
-            message = 'a polled fact needs its source and the time of its request';
-    end if;
-    outcomes := torque_internal.busy_outcomes($2, torque_internal.busy_orders($2));
-    select f.outcomes, f.changed
-    into outcomes, changed
-    from (
-        select
-            array_agg(
-                sha256(convert_to(u.source || ':' || u.payload::text, 'UTF8'))
-                order by u.n
-            ) as event_keys,
-            array_agg(u.payload ->> 'status' order by u.n) as claimed_statuses,
-            array_agg(null::text) as nulls
-        from unnest($1, $5) with ordinality as u(source, payload, n)
-    ) as k
-    cross join lateral torque_internal.ingest_by_fold(
-        $1, $2, k.event_keys, k.nulls, k.nulls, k.claimed_statuses, $3, $4, $5, outcomes
-    ) as f;
-    if current_setting('orderd.notify', true) = 'on' then
-        perform torque_internal.tell(changed);
-    end if;
-    return outcomes;
-end
+    select torque_internal.quarantine(
+        array_agg(f.event_key),
+        array_agg(reason),
+        array_agg(f.received_at),
+        array_agg(convert_to(f.payload::text, 'UTF8'))
+    )
+    from unnest(facts) as f
 $$;
-comment on function torque.ingest_polled(
-    text[], text[], timestamptz[], timestamptz[], json[]
-) is
-    'Takes in what polls brought: bare orders of the API, with the start of their requests. One'
-    ' outcome a fact, in the same order.';
 
--- For a batch that failed: each fact in a transaction of its own within this one.
-create or replace function torque.ingest_each(
-    order_id text[],
-    event_key bytea[],
-    event_id text[],
-    event_type text[],
-    claimed_status text[],
-    occurred_at timestamptz[],
-    received_at timestamptz[],
-    payload json[]
-)
+-- For facts that failed together: each in a subtransaction. What the database objects to goes to
+-- quarantine alone. What is not its data's fault, as by a trigger of the merchant's, is raised for
+-- webhooks, which are offered again in smaller batches; a poll is told that the fact is refused.
+-- When several are, and no other is taken, it is not about one order, and is raised.
+create function torque_internal.take_each(facts torque_internal.fact[], raises boolean)
 returns text[]
 language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     outcomes text[] := '{}';
-    outcome text[];
+    outcome text;
+    code text;
 begin
-    for n in 1..coalesce(cardinality($1), 0) loop
+    for n in 1..cardinality(facts) loop
         begin
-            outcome := torque.ingest(
-                $1[n:n], $2[n:n], $3[n:n], $4[n:n], $5[n:n], $6[n:n], $7[n:n], $8[n:n]
-            );
+            outcome := (torque_internal.take_facts(facts[n:n]))[1];
+            set constraints all immediate;
         exception
             when data_exception or integrity_constraint_violation then
-                perform torque_internal.quarantine(
-                    $2[n:n],
-                    array['database_' || sqlstate],
-                    $7[n:n],
-                    array[convert_to($8[n]::text, 'UTF8')]
-                );
-                outcome := array['quarantined'];
+                perform torque_internal.quarantine_facts(facts[n:n], 'database_' || sqlstate);
+                outcome := 'quarantined';
+            when transaction_rollback or lock_not_available then
+                outcome := 'busy';
+            when insufficient_resources or operator_intervention or system_error then
+                raise;
+            when others then
+                if raises then
+                    raise;
+                end if;
+                outcome := 'refused';
+                code := sqlstate;
         end;
         outcomes := outcomes || outcome;
     end loop;
+    if cardinality(outcomes) > 1 and 'refused' = all (outcomes) then
+        raise exception 'no fact is taken'
+            using errcode = code;
+    end if;
     return outcomes;
 end
 $$;
-comment on function torque.ingest_each(
-    text[], bytea[], text[], text[], text[], timestamptz[], timestamptz[], json[]
-) is
-    'torque.ingest(), fact by fact: one that the database objects to goes to quarantine alone.';
+
+create or replace function torque.take_many(
+    order_id text[], event_key bytea[], source text[], event_id text[], event_type text[],
+    claimed_status text[], occurred_at timestamptz[], received_at timestamptz[], payload json[],
+    business_id text[], session_id text[], created_at timestamptz[], updated_at timestamptz[],
+    cancelled_at timestamptz[], cancellation_reason text[], customer_email text[],
+    customer_first_name text[], customer_last_name text[], customer_phone text[],
+    customer_address json[], currency text[], subtotal numeric[], discounts numeric[],
+    shipping numeric[], total numeric[], item_count bigint[], items json[], items_hash bigint[],
+    payment_method text[], payment_transaction_id text[], payment_amount numeric[],
+    payment_status text[], faults text[], assumed text[]
+)
+returns text[]
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+    return torque_internal.take_facts(
+        torque_internal.facts(
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+            $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34
+        )
+    );
+end
+$$;
+comment on function torque.take_many is
+    'Takes in facts of any source, one element a fact, and says of each, in the same order, what'
+    ' became of it: applied, duplicate, recorded, held, ignored, quarantined, or busy, when another'
+    ' session has the order and nothing was kept.';
+
+-- For a batch that failed.
+create or replace function torque.take_each(
+    order_id text[], event_key bytea[], source text[], event_id text[], event_type text[],
+    claimed_status text[], occurred_at timestamptz[], received_at timestamptz[], payload json[],
+    business_id text[], session_id text[], created_at timestamptz[], updated_at timestamptz[],
+    cancelled_at timestamptz[], cancellation_reason text[], customer_email text[],
+    customer_first_name text[], customer_last_name text[], customer_phone text[],
+    customer_address json[], currency text[], subtotal numeric[], discounts numeric[],
+    shipping numeric[], total numeric[], item_count bigint[], items json[], items_hash bigint[],
+    payment_method text[], payment_transaction_id text[], payment_amount numeric[],
+    payment_status text[], faults text[], assumed text[]
+)
+returns text[]
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+    return torque_internal.take_each(
+        torque_internal.facts(
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+            $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34
+        ),
+        true
+    );
+end
+$$;
+comment on function torque.take_each is
+    'torque.take_many(), fact by fact: one that the database objects to goes to quarantine alone.'
+    ' What else is raised on the way of one is raised for all.';
+
+-- Edits of the rules, in the background: some orders more are folded anew. Those that another
+-- session has are left for another round.
+create or replace function torque.refold_some(max_orders integer default 100)
+returns integer
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    r torque_internal.rules;
+    of_order text;
+    reached text;
+    missed boolean := false;
+    folded torque_internal.refolded;
+    walked integer := 0;
+begin
+    select t.*
+    into r
+    from torque_internal.rules t
+    where t.refolded_to is not null
+    for update skip locked;
+    if not found then
+        return 0;
+    end if;
+    for of_order in
+        select o.order_id
+        from torque.orders o
+        where o.order_id > r.refolded_to
+        order by o.order_id
+        limit max_orders
+    loop
+        walked := walked + 1;
+        reached := of_order;
+        continue when exists (
+            select
+            from torque.orders o
+            where o.order_id = of_order
+                and o.rules_version = r.version
+        );
+        if cardinality((torque_internal.lock_orders(array[of_order])).busy) > 0 then
+            missed := true;
+        else
+            folded := torque_internal.refold(of_order);
+            if folded.has_changed and current_setting('orderd.notify', true) = 'on' then
+                perform torque_internal.tell(array[of_order]);
+            end if;
+        end if;
+    end loop;
+    update torque_internal.rules as t
+    set
+        refolded_to = case
+            when walked = max_orders then reached
+            when r.refold_again or missed then ''
+        end,
+        refold_again = walked = max_orders and (r.refold_again or missed);
+    return walked;
+end
+$$;
+comment on function torque.refold_some(integer) is
+    'After an edit of the rules: folds the next orders anew, at most so many, and says how many'
+    ' were looked at; 0: there is nothing to do.';
 
 create or replace function torque.schema_state(
     out version integer,

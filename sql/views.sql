@@ -14,29 +14,24 @@ create or replace view torque.unknown_statuses as
         and not exists (
             select
             from torque.order_status s
-            where s.status = e.claimed_status
+            where lower(s.status collate "C") = e.claimed_status
         )
         and not exists (
             select
             from torque.status_alias a
-            where a.alias = e.claimed_status
+            where lower(a.alias collate "C") = e.claimed_status
         )
     group by e.claimed_status;
 comment on view torque.unknown_statuses is
     'Words for a status that no rule knows: give each a row in torque.status_alias or'
     ' torque.order_status.';
-comment on column torque.unknown_statuses.word is
-    'The word, as sent.';
-comment on column torque.unknown_statuses.facts is
-    'How many facts claim it.';
-comment on column torque.unknown_statuses.orders is
-    'Of how many orders.';
-comment on column torque.unknown_statuses.first_received_at is
-    'When it was first met.';
-comment on column torque.unknown_statuses.last_received_at is
-    'When it was last met.';
+comment on column torque.unknown_statuses.word is 'The word, as sent.';
+comment on column torque.unknown_statuses.facts is 'How many facts claim it.';
+comment on column torque.unknown_statuses.orders is 'Of how many orders.';
+comment on column torque.unknown_statuses.first_received_at is 'When it was first met.';
+comment on column torque.unknown_statuses.last_received_at is 'When it was last met.';
 
--- A hint, not a verdict: discounts and shipping come with no webhook, and may explain a total.
+-- A hint, not a verdict: a total may have parts that nobody tells of, such as a tax.
 create or replace view torque.suspect_orders as
     with cart as (
         select
@@ -57,11 +52,22 @@ create or replace view torque.suspect_orders as
     select
         o.order_id,
         'total' as suspicion,
-        format('the lines add up to %s, the total is %s', c.total, o.total) as detail
+        format(
+            'the lines, less discounts of %s, with shipping of %s, add up to %s, the total is %s',
+            coalesce(o.discounts, 0), coalesce(o.shipping, 0),
+            c.total - coalesce(abs(o.discounts), 0) + coalesce(o.shipping, 0), o.total
+        ) as detail
     from torque.orders o
     join cart c
         on c.order_id = o.order_id
-    where c.total <> o.total
+    where c.total - coalesce(abs(o.discounts), 0) + coalesce(o.shipping, 0) <> o.total
+    union all
+    select
+        o.order_id,
+        'negative',
+        format('the total is %s', o.total)
+    from torque.orders o
+    where o.total < 0
     union all
     select
         o.order_id,
@@ -88,9 +94,8 @@ create or replace view torque.suspect_orders as
         on s.session_id = o.session_id;
 comment on view torque.suspect_orders is
     'Orders whose numbers do not add up or whose session is not theirs alone. One row a suspicion.';
-comment on column torque.suspect_orders.order_id is
-    'The order.';
+comment on column torque.suspect_orders.order_id is 'The order.';
 comment on column torque.suspect_orders.suspicion is
-    'total, subtotal: not the sum of the lines; payment: not the total; session: shared.';
-comment on column torque.suspect_orders.detail is
-    'The figures.';
+    'total, subtotal: not what the lines add up to; negative: the total; payment: not the total;'
+    ' session: shared.';
+comment on column torque.suspect_orders.detail is 'The figures.';

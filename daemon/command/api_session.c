@@ -30,6 +30,7 @@ struct api_session {
 	struct call_record call_record; /* of the last call, as are the next two */
 	struct torque_answer answer;
 	char *body; /* its body, with a NUL; NULL: none */
+	struct call_record_facts facts;
 };
 
 /* Setting up. */
@@ -42,16 +43,8 @@ static int say(const char *sentence, int code)
 
 int api_session_database_failed(struct api_session *ask)
 {
-	const char *sqlstate = blocking_sqlstate(ask->session);
-
-	say(blocking_problem(ask->session), EX_UNAVAILABLE);
-	if (strncmp(sqlstate, "42501", 5) == 0) { /* insufficient_privilege */
-		return EX_NOPERM;
-	}
-	if (strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0) {
-		return EX_DATAERR;
-	}
-	return EX_UNAVAILABLE;
+	return say(blocking_problem(ask->session),
+		verb_database_code(blocking_sqlstate(ask->session)));
 }
 
 /* The schema has to be the one that this program was made for. */
@@ -102,6 +95,7 @@ struct api_session *api_session_open(
 	struct api_session *ask = memory_new(sizeof(*ask));
 
 	ask->loop = loop_new();
+	call_record_facts_init(&ask->facts);
 	ask->waiting = loop_timer_new(ask->loop, wait_over, ask);
 	ask->torque = options_torque(ask->loop, config, faults);
 	*ret_code = ask->torque ? open_session(ask, config) : EX_CONFIG;
@@ -131,6 +125,7 @@ void api_session_free(struct api_session *ask)
 	blocking_free(ask->session);
 	loop_timer_free(ask->waiting);
 	loop_free(ask->loop);
+	call_record_facts_fini(&ask->facts);
 	free(ask->body);
 	free(ask);
 }
@@ -146,11 +141,15 @@ struct blocking *api_session_database(struct api_session *ask)
 static bool tell(struct api_session *ask, const struct store_call call)
 {
 	const char *values[STORE_PARAMS_MAX];
+	int lengths[STORE_PARAMS_MAX], formats[STORE_PARAMS_MAX];
 
 	for (size_t i = 0; i < call.param_count; i++) {
-		values[i] = call.params[i].bytes; /* each ends with a NUL, the body as well */
+		values[i] = call.params[i].bytes; /* each that is a text ends with a NUL */
+		lengths[i] = (int)call.params[i].len;
+		formats[i] = call.params[i].binary;
 	}
-	return blocking_ask(ask->session, call.statement, values, call.param_count);
+	return blocking_ask_binary(
+		ask->session, call.statement, values, lengths, formats, call.param_count);
 }
 
 static void wait_for(struct api_session *ask, int64_t wait_ms)
@@ -333,7 +332,13 @@ int api_session_lookup(struct api_session *ask, const char *order_id,
 		}
 		return exit_code(ask->answer.end);
 	}
-	if (!tell(ask, call_record_lookup(&ask->call_record, ask->answer.body))) {
+	struct store_call record;
+
+	if (!call_record_lookup(
+		    &ask->call_record, ask->answer.body, text_of(order_id), &ask->facts, &record)) {
+		die("no memory for an answer");
+	}
+	if (!tell(ask, record)) {
 		return lookup_refused(ask);
 	}
 	const char *outcome = blocking_cell(ask->session, 0, 0);
@@ -344,7 +349,13 @@ int api_session_lookup(struct api_session *ask, const char *order_id,
 
 bool api_session_note_cancelled(struct api_session *ask, const char *order_id)
 {
-	if (!tell(ask, call_record_cancelled(&ask->call_record, order_id, ask->answer.body))) {
+	struct store_call record;
+
+	if (!call_record_cancelled(
+		    &ask->call_record, ask->answer.body, text_of(order_id), &ask->facts, &record)) {
+		return false;
+	}
+	if (!tell(ask, record)) {
 		api_session_database_failed(ask);
 		return false;
 	}

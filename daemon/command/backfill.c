@@ -97,7 +97,7 @@ static bool refused(struct backfill *backfill, const struct store_result *result
 	if (result->end == STORE_REFUSED) {
 		end_line(backfill);
 		fprintf(stderr, "orderd: %.*s\n", (int)result->message.len, result->message.ptr);
-		over(backfill, strcmp(result->sqlstate, "42501") == 0 ? EX_NOPERM : EX_UNAVAILABLE);
+		over(backfill, verb_database_code(result->sqlstate));
 	}
 	return true;
 }

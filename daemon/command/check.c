@@ -236,8 +236,8 @@ static void check_offline(const struct command *command, struct faults *faults)
 
 /* Of the functions that migrations grant to the daemon, those that this role may not execute. */
 #define RIGHTS_QUESTION                                                                            \
-	"select coalesce(string_agg(split_part(f, '(', 1), ', '), '') from unnest($1::text[]) f "  \
-	"where not coalesce(has_function_privilege(to_regprocedure(f), 'execute'), false)"
+	"select coalesce(string_agg(f, ', '), '') from unnest($1::text[]) f "                      \
+	"where not coalesce(has_function_privilege(to_regproc(f), 'execute'), false)"
 
 struct online {
 	const struct config *config;

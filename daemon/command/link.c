@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/die.h"
 #include "base/memory.h"
+#include "base/stamp.h"
 #include "command/api_session.h"
 #include "command/input.h"
 #include "command/pick.h"
@@ -151,14 +152,29 @@ static void print_link(const struct command *command, struct text answer)
 	}
 }
 
+static bool is_string(struct text json)
+{
+	return json.len >= 2 && json.ptr[0] == '"';
+}
+
 /* The link exists, whatever becomes of our own note of it. */
 static void note(struct api_session *ask, struct text answer)
 {
-	CLEANUP(cleanup_free) char *copy = memory_copy_text(answer);
-	const char *values[] = { copy };
+	static const char made[] = "select torque.link_made($1::text, $2::timestamptz)";
+	struct text id = pick_member(answer, "sessionId"), end = pick_member(answer, "expiresAt");
+	CLEANUP(cleanup_free)
+	char *session = is_string(id) ? print_value(id, PRINT_VALUE_MAX) : NULL;
+	char expires[STAMP_TEXT_MAX];
+	const char *values[] = { session, expires };
+	int64_t expires_us;
 
-	if (!blocking_ask(
-		    api_session_database(ask), "select torque.link_made($1::json)", values, 1)) {
+	/* What the API does not say, or not as a time, is not known there, and that is no fault. */
+	if (!session || !is_string(end) ||
+		!stamp_parse((struct text){ end.ptr + 1, end.len - 2 }, &expires_us)) {
+		return;
+	}
+	stamp_format(expires_us, expires);
+	if (!blocking_ask(api_session_database(ask), made, values, 2)) {
 		api_session_database_failed(ask);
 		fputs("orderd: the link is good all the same; the database does not know when it "
 		      "expires\n",

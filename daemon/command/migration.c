@@ -30,8 +30,10 @@ static const char begin[] = "begin;\n"
 			    "set local client_min_messages = warning;\n"
 			    "select pg_catalog.pg_advisory_xact_lock(122537101324900);\n";
 static const char become_owner[] = "set local role torque_owner;\n";
+/* What is wrong with the oldest file is what is told. */
 static const char history[] =
-	"select name, pg_catalog.encode(sha256, 'hex') from torque_internal.migration";
+	"select name, pg_catalog.encode(sha256, 'hex') from torque_internal.migration "
+	"order by name desc";
 static const char forget[] = "delete from torque_internal.migration where name = $1";
 
 /* Is there a schema, and may we be its owner? Asked of the catalogue, which everybody may read. */
@@ -149,7 +151,11 @@ static enum migration_end judge_row(
 	}
 	file->action = MIGRATION_NOTHING;
 	return !file->differs ? MIGRATION_FINE
-			      : refuse(state, name, "the database ran another file of that name");
+			      : refuse(state, name,
+					"the database ran another file of that name, of a version "
+					"that was never released: "
+					"give orderd a new one, or drop schemas torque and "
+					"torque_internal first");
 }
 
 static enum migration_end read_history(struct migration_state *state, struct blocking *session)

@@ -321,6 +321,16 @@ int verb_main(const struct verb *verbs, char *const *argv)
 	return flush(code);
 }
 
+int verb_database_code(const char *sqlstate)
+{
+	if (strcmp(sqlstate, "42501") == 0) { /* insufficient_privilege */
+		return EX_NOPERM;
+	}
+	/* data_exception, integrity_constraint_violation */
+	return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0 ? EX_DATAERR
+										  : EX_UNAVAILABLE;
+}
+
 const char *verb_value(const struct command *command, const char *name)
 {
 	for (unsigned i = 0; command->verb->options[i].name; i++) {

@@ -66,6 +66,9 @@ bool verb_has(const struct command *command, const char *name);
 int verb_usage(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The exit code of a statement that the database refused, or that it did not answer. */
+int verb_database_code(const char *sqlstate);
+
 /* The config from file, environment and flags, again for a reload. Never NULL: what is at fault
  * keeps its default. Negative errno in *ret_error when the file cannot be read, else 0. */
 struct config *verb_read_config(

@@ -3,7 +3,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/memory.h"
+#include "order/api_answer.h"
 
 static void say_time(int64_t us, char out[STAMP_TEXT_MAX])
 {
@@ -61,33 +65,127 @@ struct store_call call_record_ended(const struct call_record *call_record)
 	};
 }
 
-static struct store_call with_body(
-	const char *statement, const struct call_record *call_record, struct text body)
+/* $1 to $6. */
+static size_t put_head(const struct call_record *call_record, struct store_param *params)
 {
-	return (struct store_call){
-		.statement = statement,
-		.param_count = 7,
-		.params = { word(call_record->call_id), word(call_record->asked),
-			word(call_record->answered), word(call_record->date),
-			word(call_record->remaining), word(call_record->reset),
-			{ .bytes = body.ptr, .len = body.len } },
+	size_t count = 0;
+
+	params[count++] = word(call_record->call_id);
+	params[count++] = word(call_record->asked);
+	params[count++] = word(call_record->answered);
+	params[count++] = word(call_record->date);
+	params[count++] = word(call_record->remaining);
+	params[count++] = word(call_record->reset);
+	return count;
+}
+
+#define HEAD                                                                                       \
+	"$1::bigint, $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::integer, "             \
+	"$6::timestamptz"
+
+void call_record_facts_init(struct call_record_facts *facts)
+{
+	char list[FACTS_LIST_MAX];
+
+	facts_init(&facts->facts);
+	facts_list_polled(10, list);
+	snprintf(facts->page, sizeof(facts->page),
+		"select torque.reconcile_page(" HEAD ", $7::bigint, $8::boolean, $9::integer, %s)",
+		list);
+	facts_list_polled(7, list);
+	snprintf(facts->lookup, sizeof(facts->lookup),
+		"select torque.reconcile_lookup(" HEAD ", %s)", list);
+	facts_list_polled(4, list);
+	snprintf(facts->cancelled, sizeof(facts->cancelled),
+		"select torque.order_cancelled($1::timestamptz, $2::timestamptz, $3::timestamptz, "
+		"%s)",
+		list);
+}
+
+void call_record_facts_fini(struct call_record_facts *facts)
+{
+	facts_fini(&facts->facts);
+	free(facts->room.memory);
+}
+
+/* Dies when there is no memory for so much text. */
+static struct json_room *room_for(struct call_record_facts *facts, struct text body)
+{
+	size_t size = json_room_size(body.len);
+
+	if (size > facts->room.size) {
+		free(facts->room.memory);
+		facts->room.memory = memory_new(size);
+		facts->room.size = size;
+	}
+	facts->room.used = 0;
+	facts_clear(&facts->facts);
+	return &facts->room;
+}
+
+static struct store_param number(struct fact_integer integer, char out[CALL_RECORD_NUMBER_MAX])
+{
+	say_number(integer.known ? integer.value : -1, 0, out);
+	return word(out);
+}
+
+bool call_record_page(const struct call_record *call_record, struct text body,
+	struct call_record_facts *facts, struct store_call *ret_call)
+{
+	struct json_room *room = room_for(facts, body);
+	struct api_answer_page page;
+	struct fact fact;
+	size_t count;
+
+	*ret_call = (struct store_call){ .statement = facts->page };
+	if (!api_answer_read_page(body, room, &page)) {
+		return false;
+	}
+	count = put_head(call_record, ret_call->params);
+	ret_call->params[count++] = number(page.total, facts->total);
+	ret_call->params[count++] = word(!page.has_more_known ? ""
+					 : page.has_more      ? "true"
+							      : "false");
+	ret_call->params[count++] = number(page.limit, facts->limit);
+	while (api_answer_next_row(&page, room, &fact)) {
+		facts_add(&facts->facts, &fact, "list");
+	}
+	ret_call->param_count = count + FACTS_POLLED;
+	return facts_polled(&facts->facts, &ret_call->params[count]);
+}
+
+/* False: it is not about that order, or does not fit. count: of the parameters before it. */
+static bool put_order(struct call_record_facts *facts, struct text body, struct text order_id,
+	const char *source, size_t count, struct store_call *call)
+{
+	struct json_room *room = room_for(facts, body);
+	struct fact fact;
+
+	if (!api_answer_read_order(body, order_id, text_of(source), room, &fact)) {
+		return false;
+	}
+	facts_add(&facts->facts, &fact, source);
+	call->param_count = count + FACTS_POLLED;
+	return facts_polled(&facts->facts, &call->params[count]);
+}
+
+bool call_record_lookup(const struct call_record *call_record, struct text body,
+	struct text order_id, struct call_record_facts *facts, struct store_call *ret_call)
+{
+	*ret_call = (struct store_call){ .statement = facts->lookup };
+	return put_order(
+		facts, body, order_id, "lookup", put_head(call_record, ret_call->params), ret_call);
+}
+
+bool call_record_cancelled(const struct call_record *call_record, struct text body,
+	struct text order_id, struct call_record_facts *facts, struct store_call *ret_call)
+{
+	*ret_call = (struct store_call){
+		.statement = facts->cancelled,
+		.params = { word(call_record->asked), word(call_record->answered),
+			word(call_record->date) },
 	};
-}
-
-struct store_call call_record_page(const struct call_record *call_record, struct text body)
-{
-	return with_body("select torque.reconcile_page($1::bigint, $2::timestamptz, "
-			 "$3::timestamptz, $4::timestamptz, $5::integer, $6::timestamptz, "
-			 "$7::json)",
-		call_record, body);
-}
-
-struct store_call call_record_lookup(const struct call_record *call_record, struct text body)
-{
-	return with_body("select torque.reconcile_lookup($1::bigint, $2::timestamptz, "
-			 "$3::timestamptz, $4::timestamptz, $5::integer, $6::timestamptz, "
-			 "$7::json)",
-		call_record, body);
+	return put_order(facts, body, order_id, "operator", 3, ret_call);
 }
 
 struct store_call call_record_failed(const struct call_record *call_record, enum torque_end end)
@@ -102,17 +200,5 @@ struct store_call call_record_failed(const struct call_record *call_record, enum
 			word(call_record->status), word(call_record->retry_after),
 			word(call_record->remaining), word(call_record->reset),
 			word(call_record->problem.text) },
-	};
-}
-
-struct store_call call_record_cancelled(
-	const struct call_record *call_record, const char *order_id, struct text body)
-{
-	return (struct store_call){
-		.statement = "select torque.order_cancelled($1::text, $2::timestamptz, "
-			     "$3::timestamptz, $4::timestamptz, $5::json)",
-		.param_count = 5,
-		.params = { word(order_id), word(call_record->asked), word(call_record->answered),
-			word(call_record->date), { .bytes = body.ptr, .len = body.len } },
 	};
 }

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "base/stamp.h"
+#include "flow/facts.h"
 #include "flow/torque.h"
-#include "pg/store.h"
 
-enum { CALL_RECORD_NUMBER_MAX = 24 };
+enum { CALL_RECORD_NUMBER_MAX = 24, CALL_RECORD_STATEMENT_MAX = 256 };
 
 /* An answer without its body. "" is null. */
 struct call_record {
@@ -31,9 +31,29 @@ struct store_call call_record_claim(const char *purpose, const char *order_id, c
 
 /* Parameters are borrowed from call_record and body; NULs end those of call_record. */
 struct store_call call_record_ended(const struct call_record *call_record);
-struct store_call call_record_page(const struct call_record *call_record, struct text body);
-struct store_call call_record_lookup(const struct call_record *call_record, struct text body);
+
+/* What an answer says, and the statements for it. Embedded; call_record_facts_init() / _fini(). The
+ * fields are the module's own. */
+struct call_record_facts {
+	struct facts facts;
+	struct json_room room;
+	char total[CALL_RECORD_NUMBER_MAX];
+	char limit[CALL_RECORD_NUMBER_MAX];
+	char page[FACTS_LIST_MAX + CALL_RECORD_STATEMENT_MAX];
+	char lookup[FACTS_LIST_MAX + CALL_RECORD_STATEMENT_MAX];
+	char cancelled[FACTS_LIST_MAX + CALL_RECORD_STATEMENT_MAX];
+};
+
+void call_record_facts_init(struct call_record_facts *facts);
+void call_record_facts_fini(struct call_record_facts *facts);
+
+/* Parameters are borrowed from body and facts, too, and the statement is theirs. False: the body
+ * is not that, or what it says does not fit into memory. */
+bool call_record_page(const struct call_record *call_record, struct text body,
+	struct call_record_facts *facts, struct store_call *ret_call);
+bool call_record_lookup(const struct call_record *call_record, struct text body,
+	struct text order_id, struct call_record_facts *facts, struct store_call *ret_call);
+/* Of a call that has been ended. */
+bool call_record_cancelled(const struct call_record *call_record, struct text body,
+	struct text order_id, struct call_record_facts *facts, struct store_call *ret_call);
 struct store_call call_record_failed(const struct call_record *call_record, enum torque_end end);
-/* Of a call that has been ended; order_id is borrowed, too. */
-struct store_call call_record_cancelled(
-	const struct call_record *call_record, const char *order_id, struct text body);

@@ -1,37 +1,13 @@
 /* Facts become calls of SQL's functions, and its words outcomes. */
 #include "flow/ingest.h"
 
-static const char ingest_all[] =
-	"select torque.ingest($1::text[], $2::bytea[], $3::text[], $4::text[],"
-	" $5::text[], $6::timestamptz[], $7::timestamptz[], $8::json[])";
-static const char ingest_each[] =
-	"select torque.ingest_each($1::text[], $2::bytea[], $3::text[], $4::text[],"
-	" $5::text[], $6::timestamptz[], $7::timestamptz[], $8::json[])";
+#include <stdio.h>
+
 static const char ingest_unusable[] =
 	"select torque.ingest_unusable($1::bytea[], $2::text[], $3::timestamptz[], $4::bytea[])";
 
-enum {
-	ORDER_ID,
-	EVENT_KEY,
-	EVENT_ID,
-	EVENT_TYPE,
-	STATUS,
-	OCCURRED_AT,
-	RECEIVED_AT,
-	PAYLOAD,
-};
 enum { BODY_KEY, REASON, BODY_RECEIVED_AT, BODY };
 
-static const enum array_type column_types[INGEST_COLUMNS] = {
-	[ORDER_ID] = ARRAY_TEXT,
-	[EVENT_KEY] = ARRAY_BYTEA,
-	[EVENT_ID] = ARRAY_TEXT,
-	[EVENT_TYPE] = ARRAY_TEXT,
-	[STATUS] = ARRAY_TEXT,
-	[OCCURRED_AT] = ARRAY_TIMESTAMPTZ,
-	[RECEIVED_AT] = ARRAY_TIMESTAMPTZ,
-	[PAYLOAD] = ARRAY_JSON,
-};
 static const enum array_type unusable_types[INGEST_UNUSABLE_COLUMNS] = {
 	[BODY_KEY] = ARRAY_BYTEA,
 	[REASON] = ARRAY_TEXT,
@@ -39,21 +15,46 @@ static const enum array_type unusable_types[INGEST_UNUSABLE_COLUMNS] = {
 	[BODY] = ARRAY_BYTEA,
 };
 
+/* select array[torque.take(…), torque.take(…)]: each is a function call of its own, in this
+ * order. */
+static void write_take(size_t count, char out[INGEST_STATEMENT_MAX])
+{
+	char list[FACTS_LIST_MAX];
+	size_t len = (size_t)snprintf(out, INGEST_STATEMENT_MAX, "select array[");
+
+	for (size_t i = 0; i < count; i++) {
+		facts_list_scalars(i * FACTS_SCALARS + 1, list);
+		len += (size_t)snprintf(out + len, INGEST_STATEMENT_MAX - len, "%storque.take(%s)",
+			i > 0 ? ", " : "", list);
+	}
+	snprintf(out + len, INGEST_STATEMENT_MAX - len, "]");
+}
+
+static void write_many(const char *head, char out[INGEST_STATEMENT_MAX])
+{
+	char list[FACTS_LIST_MAX];
+
+	facts_list_arrays(1, list);
+	snprintf(out, INGEST_STATEMENT_MAX, "%s%s)", head, list);
+}
+
 void ingest_init(struct ingest *ingest)
 {
-	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
-		array_init(&ingest->columns[i], column_types[i]);
-	}
+	ingest->count = 0;
+	facts_init(&ingest->facts);
 	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
 		array_init(&ingest->unusable[i], unusable_types[i]);
 	}
+	for (size_t i = 0; i < INGEST_FEW_MAX; i++) {
+		write_take(i + 1, ingest->take[i]);
+	}
+	write_many("select torque.take_many(", ingest->take_many);
+	write_many("select torque.take_each(", ingest->take_each);
 }
 
 void ingest_fini(struct ingest *ingest)
 {
-	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
-		array_fini(&ingest->columns[i]);
-	}
+	facts_fini(&ingest->facts);
 	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
 		array_fini(&ingest->unusable[i]);
 	}
@@ -61,37 +62,11 @@ void ingest_fini(struct ingest *ingest)
 
 void ingest_clear(struct ingest *ingest)
 {
-	for (size_t i = 0; i < INGEST_COLUMNS; i++) {
-		array_clear(&ingest->columns[i]);
-	}
+	ingest->count = 0;
+	facts_clear(&ingest->facts);
 	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
 		array_clear(&ingest->unusable[i]);
 	}
-}
-
-static void add_optional(struct array *array, const char *word)
-{
-	if (word) {
-		array_add(array, text_of(word));
-	} else {
-		array_add_null(array);
-	}
-}
-
-static void add_fact(struct array *columns, const struct fact *fact)
-{
-	array_add(&columns[ORDER_ID], text_of(fact->order_id));
-	array_add(&columns[EVENT_KEY], (struct text){ (const char *)fact->key, sizeof(fact->key) });
-	add_optional(&columns[EVENT_ID], fact->event_id[0] != '\0' ? fact->event_id : NULL);
-	array_add(&columns[EVENT_TYPE], text_of(fact->event_type));
-	add_optional(&columns[STATUS], fact->has_status ? fact->status : NULL);
-	if (fact->has_occurred) {
-		array_add_time(&columns[OCCURRED_AT], fact->occurred_us);
-	} else {
-		array_add_null(&columns[OCCURRED_AT]);
-	}
-	array_add_time(&columns[RECEIVED_AT], fact->received_us);
-	array_add(&columns[PAYLOAD], fact->body);
 }
 
 static void add_unusable(struct array *columns, const struct fact *fact)
@@ -102,46 +77,88 @@ static void add_unusable(struct array *columns, const struct fact *fact)
 	array_add(&columns[BODY], fact->body);
 }
 
+/* The first few are not written into arrays before it is known that they are needed. */
+static void write_few(struct ingest *ingest)
+{
+	facts_clear(&ingest->facts);
+	for (size_t i = 0; i < ingest->count && i < INGEST_FEW_MAX; i++) {
+		facts_add(&ingest->facts, ingest->few[i], "webhook");
+	}
+}
+
 void ingest_add(struct ingest *ingest, const struct fact *fact)
 {
 	if (fact->unusable) {
 		add_unusable(ingest->unusable, fact);
-	} else {
-		add_fact(ingest->columns, fact);
+		return;
 	}
+	if (ingest->count < INGEST_FEW_MAX) {
+		ingest->few[ingest->count++] = fact;
+		return;
+	}
+	if (ingest->count == INGEST_FEW_MAX) {
+		write_few(ingest);
+	}
+	facts_add(&ingest->facts, fact, "webhook");
+	ingest->count++;
 }
 
-/* False: no memory. Nothing is called for columns without facts. */
-static bool add_call(struct store_call *calls, size_t *count, const char *statement,
-	struct array *columns, size_t columns_count)
+/* False: no memory. */
+static bool unusable_call(struct ingest *ingest, struct store_call *call)
 {
-	struct store_call *call = &calls[*count];
-
-	if (columns[0].count == 0 && !columns[0].overflowed) {
-		return true;
-	}
-	*call = (struct store_call){ .statement = statement, .param_count = columns_count };
-	for (size_t i = 0; i < columns_count; i++) {
+	*call = (struct store_call){ .statement = ingest_unusable,
+		.param_count = INGEST_UNUSABLE_COLUMNS };
+	for (size_t i = 0; i < INGEST_UNUSABLE_COLUMNS; i++) {
 		struct text bytes;
 
-		if (!array_bytes(&columns[i], &bytes)) {
+		if (!array_bytes(&ingest->unusable[i], &bytes)) {
 			return false;
 		}
 		call->params[i] = (struct store_param){ bytes.ptr, bytes.len, .binary = true };
 	}
-	(*count)++;
 	return true;
+}
+
+static void take_call(struct ingest *ingest, struct store_call *call)
+{
+	call->statement = ingest->take[ingest->count - 1];
+	call->param_count = ingest->count * FACTS_SCALARS;
+	for (size_t i = 0; i < ingest->count; i++) {
+		facts_scalars(ingest->few[i], &ingest->rooms[i], &call->params[i * FACTS_SCALARS]);
+	}
+}
+
+/* False: no memory. */
+static bool many_call(struct ingest *ingest, bool each, struct store_call *call)
+{
+	if (ingest->count <= INGEST_FEW_MAX) {
+		write_few(ingest);
+	}
+	call->statement = each ? ingest->take_each : ingest->take_many;
+	call->param_count = FACTS_COLUMNS;
+	return facts_arrays(&ingest->facts, call->params);
 }
 
 /* The facts go last: the answer of the last call is the one that comes back. */
 bool ingest_calls(struct ingest *ingest, bool each, struct store_call calls[INGEST_CALLS_MAX],
 	size_t *ret_count)
 {
+	const struct array *unusable = &ingest->unusable[BODY_KEY];
+
 	*ret_count = 0;
-	return add_call(calls, ret_count, ingest_unusable, ingest->unusable,
-		       INGEST_UNUSABLE_COLUMNS) &&
-	       add_call(calls, ret_count, each ? ingest_each : ingest_all, ingest->columns,
-		       INGEST_COLUMNS);
+	if (unusable->count > 0 || unusable->overflowed) {
+		if (!unusable_call(ingest, &calls[(*ret_count)++])) {
+			return false;
+		}
+	}
+	if (ingest->count == 0) {
+		return true;
+	}
+	if (ingest->count <= INGEST_FEW_MAX && !each) {
+		take_call(ingest, &calls[(*ret_count)++]);
+		return true;
+	}
+	return many_call(ingest, each, &calls[(*ret_count)++]);
 }
 
 /* "{applied,busy}": the words need no quotes. */

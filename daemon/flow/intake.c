@@ -127,7 +127,7 @@ static void answer_refused(
 	exchange_answer(exchange, &answer);
 }
 
-static void delivery_committed(void *tag, enum batch_end end, enum outcome outcome);
+static void delivery_ended(void *tag, enum batch_end end, enum outcome outcome);
 
 static void delivery_arrived(
 	void *owner, struct exchange *exchange, const struct http_request *request)
@@ -161,7 +161,7 @@ static void delivery_arrived(
 	*delivery = (struct delivery){
 		.magic = DELIVERY_MAGIC, .exchange = exchange, .arrived_us = request->arrived_us
 	};
-	if (!batch_add(intake->batch, &fact, delivery_committed, delivery)) {
+	if (!batch_add(intake->batch, &fact, delivery_ended, delivery)) {
 		free(delivery);
 		metrics_add(METRIC_QUEUE_REFUSED, 1);
 		answer_unavailable(exchange);
@@ -204,7 +204,7 @@ static void answer_taken(const struct delivery *delivery, enum outcome outcome)
 }
 
 /* The transaction has ended, well or badly. Only here is a delivery answered 200. */
-static void delivery_committed(void *tag, enum batch_end end, enum outcome outcome)
+static void delivery_ended(void *tag, enum batch_end end, enum outcome outcome)
 {
 	struct delivery *delivery = tag;
 

@@ -63,6 +63,8 @@ struct reconcile {
 	struct call_record call_record; /* valid, but for its call_id, while unrecorded */
 	char *body;                     /* of a good answer */
 	size_t body_len;
+	char order_id[FACT_ORDER_ID_MAX + 1]; /* of the last lookup */
+	struct call_record_facts facts;
 
 	loop_fired *drained; /* NULL: not draining */
 	void *drained_owner;
@@ -257,6 +259,7 @@ static bool ask(struct reconcile *reconcile, const struct store_result *plan)
 
 	if (reconcile->kind == TORQUE_SHOW) {
 		call.order_id = column(plan, PLAN_ORDER_ID);
+		copy_text(call.order_id, reconcile->order_id, sizeof(reconcile->order_id));
 		call.details = column_is(plan, PLAN_DETAILS, "t");
 	} else if (!read_list(plan, &call.list)) {
 		return false;
@@ -392,15 +395,30 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 
 /* The record: the answer and the end of its place in the budget, in one transaction. */
 
-static struct store_call record_of(const struct reconcile *reconcile)
+static bool answer_of(struct reconcile *reconcile, struct store_call *ret_call)
 {
 	struct text body = { reconcile->body, reconcile->body_len };
 
-	if (reconcile->end != TORQUE_GOOD) {
-		return call_record_failed(&reconcile->call_record, reconcile->end);
+	return reconcile->kind == TORQUE_LIST
+		       ? call_record_page(
+				 &reconcile->call_record, body, &reconcile->facts, ret_call)
+		       : call_record_lookup(&reconcile->call_record, body,
+				 text_of(reconcile->order_id), &reconcile->facts, ret_call);
+}
+
+/* The shape of a good answer was looked at when it came: what is left is too large. */
+static struct store_call record_of(struct reconcile *reconcile)
+{
+	struct store_call call;
+
+	if (reconcile->end == TORQUE_GOOD && answer_of(reconcile, &call)) {
+		return call;
 	}
-	return reconcile->kind == TORQUE_LIST ? call_record_page(&reconcile->call_record, body)
-					      : call_record_lookup(&reconcile->call_record, body);
+	if (reconcile->end == TORQUE_GOOD) {
+		reconcile->end = TORQUE_MALFORMED;
+		problem_say(&reconcile->call_record.problem, "no memory for what the answer says");
+	}
+	return call_record_failed(&reconcile->call_record, reconcile->end);
 }
 
 /* Without a connection it waits for the next one. */
@@ -499,6 +517,7 @@ struct reconcile *reconcile_new(
 	reconcile->options = *options;
 	reconcile->torque = torque;
 	reconcile->next = loop_timer_new(loop, next_due, reconcile);
+	call_record_facts_init(&reconcile->facts);
 	open_store(reconcile);
 	return reconcile;
 }
@@ -512,6 +531,7 @@ void reconcile_free(struct reconcile *reconcile)
 	torque_free(reconcile->changed);
 	store_free(reconcile->store);
 	loop_timer_free(reconcile->next);
+	call_record_facts_fini(&reconcile->facts);
 	free(reconcile->body);
 	free(reconcile);
 }

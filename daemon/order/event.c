@@ -114,18 +114,6 @@ static void read_envelope(const struct event *event, struct json_room *room, str
 	fact->has_occurred = read == SCALAR_READ || read == SCALAR_ASSUMED;
 }
 
-/* As long as the database compares words of status as they were sent. */
-static void keep_status_as_sent(
-	const struct field_values *order, struct json_room *room, struct fact *fact)
-{
-	struct text word;
-
-	room->used = 0;
-	if (fact->has_status && json_text(&order->at[FIELD_STATUS], room, &word)) {
-		copy_word(word, fact->status);
-	}
-}
-
 static bool is_of_business(
 	const struct field_values *order, struct json_room *room, struct text business)
 {
@@ -204,7 +192,6 @@ static enum reason read_event(
 	}
 	read_envelope(&event, room, fact);
 	details_read_status(event.order, room, fact);
-	keep_status_as_sent(event.order, room, fact);
 	if (!fact->has_event_type && !fact->has_status) {
 		return NO_ENVELOPE;
 	}

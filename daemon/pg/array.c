@@ -20,6 +20,7 @@ static const uint32_t element_oids[] = {
 	[ARRAY_BYTEA] = 17,
 	[ARRAY_TIMESTAMPTZ] = 1184,
 	[ARRAY_JSON] = 114,
+	[ARRAY_BIGINT] = 20,
 };
 
 static void put_u32(char *at, uint32_t value)
@@ -46,6 +47,7 @@ void array_clear(struct array *array)
 	array->len = 0;
 	array->count = 0;
 	array->has_null = false;
+	array->has_value = false;
 	array->overflowed = false;
 }
 
@@ -97,13 +99,12 @@ static char *next_element(struct array *array, size_t len)
 	}
 	put_u32(at, (uint32_t)len);
 	array->count++;
+	array->has_value = true;
 	return at + LENGTH_BYTES;
 }
 
 void array_add(struct array *array, struct text element)
 {
-	assert(array->type != ARRAY_TIMESTAMPTZ);
-
 	char *at = next_element(array, element.len);
 
 	if (at && element.len > 0) {
@@ -111,21 +112,25 @@ void array_add(struct array *array, struct text element)
 	}
 }
 
-void array_add_time(struct array *array, int64_t us)
+/* What is out of its range is -infinity there: no clock says so. */
+int64_t array_wire_time(int64_t us)
 {
 	int64_t since;
 
+	return __builtin_sub_overflow(us, epoch_us, &since) ? INT64_MIN : since;
+}
+
+void array_add_time(struct array *array, int64_t us)
+{
+	int64_t since = array_wire_time(us);
+	uint64_t wire = htobe64((uint64_t)since);
+
 	assert(array->type == ARRAY_TIMESTAMPTZ);
-	if (__builtin_sub_overflow(us, epoch_us, &since)) {
+	if (since == INT64_MIN) {
 		array->overflowed = true;
 		return;
 	}
-	uint64_t wire = htobe64((uint64_t)since);
-	char *at = next_element(array, sizeof(wire));
-
-	if (at) {
-		memcpy(at, &wire, sizeof(wire));
-	}
+	array_add(array, (struct text){ (const char *)&wire, sizeof(wire) });
 }
 
 void array_add_null(struct array *array)

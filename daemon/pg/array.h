@@ -13,7 +13,7 @@
 
 enum { ARRAY_BYTES_MAX = 64 * 1024 * 1024 };
 
-enum array_type { ARRAY_TEXT, ARRAY_BYTEA, ARRAY_TIMESTAMPTZ, ARRAY_JSON };
+enum array_type { ARRAY_TEXT, ARRAY_BYTEA, ARRAY_TIMESTAMPTZ, ARRAY_JSON, ARRAY_BIGINT };
 
 /* Embedded; array_init() / array_fini(). The fields are the module's own. */
 struct array {
@@ -22,6 +22,7 @@ struct array {
 	size_t len, size;
 	uint32_t count;
 	bool has_null;
+	bool has_value; /* some element is none */
 	bool overflowed;
 };
 
@@ -31,7 +32,10 @@ void array_fini(struct array *array);
 /* Empty again; keeps its memory. */
 void array_clear(struct array *array);
 
-/* Copies. For every type but timestamptz; the server judges the bytes. */
+/* A time, microseconds since 1970, as timestamptz has it in binary format, on this machine. */
+int64_t array_wire_time(int64_t us);
+
+/* Copies the bytes of an element in binary format; the server judges them. */
 void array_add(struct array *array, struct text element);
 /* timestamptz only: microseconds since 1970. */
 void array_add_time(struct array *array, int64_t us);

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "pg/conninfo.h"
 
-enum { WORDS_MAX = 64, PARAMS_MAX = 9, NUMBER_MAX = 16 };
+enum { WORDS_MAX = 64, PARAMS_MAX = 100, NUMBER_MAX = 16 };
 
 struct blocking {
 	PGconn *conn;
@@ -150,9 +150,16 @@ bool blocking_run(struct blocking *session, const char *sql)
 bool blocking_ask(
 	struct blocking *session, const char *sql, const char *const *values, size_t count)
 {
+	return blocking_ask_binary(session, sql, values, NULL, NULL, count);
+}
+
+bool blocking_ask_binary(struct blocking *session, const char *sql, const char *const *values,
+	const int *lengths, const int *formats, size_t count)
+{
 	assert(count <= PARAMS_MAX);
 	return judge(session,
-		PQexecParams(session->conn, sql, (int)count, NULL, values, NULL, NULL, 0), sql);
+		PQexecParams(session->conn, sql, (int)count, NULL, values, lengths, formats, 0),
+		sql);
 }
 
 size_t blocking_rows(const struct blocking *session)

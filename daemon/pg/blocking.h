@@ -28,6 +28,9 @@ bool blocking_run(struct blocking *session, const char *sql);
 /* One statement with count parameters in text format, NULL = SQL null. */
 bool blocking_ask(
 	struct blocking *session, const char *sql, const char *const *values, size_t count);
+/* The same; those that are binary, as formats says by 1, have lengths. */
+bool blocking_ask_binary(struct blocking *session, const char *sql, const char *const *values,
+	const int *lengths, const int *formats, size_t count);
 
 /* Of the last blocking_ask(), borrowed until the next call. NULL = SQL null. */
 size_t blocking_rows(const struct blocking *session);

@@ -75,7 +75,17 @@ create or replace function torque.reconcile_page(
     server_date timestamptz,
     rate_remaining integer,
     rate_reset_at timestamptz,
-    page json
+    page_total bigint,
+    has_more boolean,
+    page_limit integer,
+    order_id text[], claimed_status text[], payload json[], business_id text[], session_id text[],
+    created_at timestamptz[], updated_at timestamptz[], cancelled_at timestamptz[],
+    cancellation_reason text[], customer_email text[], customer_first_name text[],
+    customer_last_name text[], customer_phone text[], customer_address json[], currency text[],
+    subtotal numeric[], discounts numeric[], shipping numeric[], total numeric[],
+    item_count bigint[], items json[], items_hash bigint[], payment_method text[],
+    payment_transaction_id text[], payment_amount numeric[], payment_status text[], faults text[],
+    assumed text[]
 )
 returns text
 language plpgsql
@@ -88,10 +98,11 @@ declare
     at constant timestamptz := coalesce($3, clock_timestamp());
     ahead constant interval := torque_internal.clock_offset($4, $2, at);
     as_of constant timestamptz := $2 + ahead;
+    rows constant integer[] := array[coalesce(cardinality($12), 0)];
     c torque_internal.api_call;
     p torque_internal.poller;
     w torque.reconcile_window;
-    listed torque_internal.listed_order[];
+    listed torque_internal.fact[];
     seen torque_internal.page;
     busy integer;
 begin
@@ -114,8 +125,12 @@ begin
     set clock_offset = ahead
     where t.clock_offset <> ahead;
 
-    listed := array(select r from torque_internal.rows_of(page) as r);
-    seen := torque_internal.read_page(page, listed, w);
+    listed := torque_internal.facts(
+        $10, null, array_fill('list'::text, rows), null, null, $11, array_fill(as_of, rows),
+        array_fill(at, rows), $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
+        $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
+    );
+    seen := torque_internal.read_page($7, $8, $9, listed, w);
     busy := torque_internal.take_rows(listed, w, as_of, at);
     select t.*
     into p
@@ -147,9 +162,7 @@ begin
     );
 end
 $$;
-comment on function torque.reconcile_page(
-    bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
-) is
+comment on function torque.reconcile_page is
     'Takes a page of list-orders in and judges its window, in a word: verified, split, paged, seam,'
     ' empty, agreed, absent, incomplete, suspicious, superseded, manners, busy, or what in it'
     ' contradicts itself.';
@@ -266,7 +279,14 @@ create or replace function torque.reconcile_lookup(
     server_date timestamptz,
     rate_remaining integer,
     rate_reset_at timestamptz,
-    answer json
+    order_id text[], claimed_status text[], payload json[], business_id text[], session_id text[],
+    created_at timestamptz[], updated_at timestamptz[], cancelled_at timestamptz[],
+    cancellation_reason text[], customer_email text[], customer_first_name text[],
+    customer_last_name text[], customer_phone text[], customer_address json[], currency text[],
+    subtotal numeric[], discounts numeric[], shipping numeric[], total numeric[],
+    item_count bigint[], items json[], items_hash bigint[], payment_method text[],
+    payment_transaction_id text[], payment_amount numeric[], payment_status text[], faults text[],
+    assumed text[]
 )
 returns text
 language plpgsql
@@ -278,7 +298,12 @@ as $$
 declare
     at constant timestamptz := coalesce($3, clock_timestamp());
     as_of constant timestamptz := $2 + torque_internal.clock_offset($4, $2, at);
-    doc constant json := $7 -> 'order';
+    rows constant integer[] := array[coalesce(cardinality($9), 0)];
+    fact constant torque_internal.fact := (torque_internal.facts(
+        $7, null, array_fill('lookup'::text, rows), null, null, $8, array_fill(as_of, rows),
+        array_fill(at, rows), $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+        $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34
+    ))[1];
     c torque_internal.api_call;
     was text;
     becomes text;
@@ -288,7 +313,7 @@ begin
     into c
     from torque_internal.api_call t
     where t.call_id = $1;
-    if c.order_id is not null and c.order_id is distinct from doc ->> 'id' then
+    if c.order_id is not null and c.order_id is distinct from fact.order_id then
         return torque.reconcile_failed(
             $1, $2, at, 'malformed', 200, null, $5, $6, 'the answer is about another order'
         );
@@ -301,9 +326,7 @@ begin
     into was
     from torque.orders o
     where o.order_id = c.order_id;
-    outcome := (
-        torque_internal.ingest_patiently('lookup', array[c.order_id], as_of, at, array[doc])
-    )[1];
+    outcome := (torque_internal.take_patiently(array[fact]))[1];
     if outcome in ('quarantined', 'refused') then
         perform torque_internal.raise_alarm(
             'unusable', c.order_id, format('what a lookup tells of it is %s', outcome), at
@@ -321,7 +344,7 @@ begin
     into becomes
     from torque.orders o
     where o.order_id = c.order_id;
-    if was <> becomes and becomes = torque_internal.status_of(doc ->> 'status') then
+    if was <> becomes and becomes = torque_internal.status_of(fact.claimed_status) then
         perform torque_internal.note_drift(
             c.order_id, 'status', 'lookup', null, was, becomes, at, true
         );
@@ -333,19 +356,23 @@ begin
     );
 end
 $$;
-comment on function torque.reconcile_lookup(
-    bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
-) is
+comment on function torque.reconcile_lookup is
     'Takes an answer of order-status in, in a word: applied, agreed, busy, quarantined, refused (by'
     ' something other than its data), malformed (about another order) or superseded.';
 
 -- A person who cancels waits for seconds rather than be told that the database does not know.
 create or replace function torque.order_cancelled(
-    order_id text,
     asked_at timestamptz,
     answered_at timestamptz,
     server_date timestamptz,
-    answer json
+    order_id text[], claimed_status text[], payload json[], business_id text[], session_id text[],
+    created_at timestamptz[], updated_at timestamptz[], cancelled_at timestamptz[],
+    cancellation_reason text[], customer_email text[], customer_first_name text[],
+    customer_last_name text[], customer_phone text[], customer_address json[], currency text[],
+    subtotal numeric[], discounts numeric[], shipping numeric[], total numeric[],
+    item_count bigint[], items json[], items_hash bigint[], payment_method text[],
+    payment_transaction_id text[], payment_amount numeric[], payment_status text[], faults text[],
+    assumed text[]
 )
 returns text
 language plpgsql
@@ -355,19 +382,22 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-    at constant timestamptz := coalesce($3, clock_timestamp());
-    as_of constant timestamptz := $2 + torque_internal.clock_offset($4, $2, at);
+    at constant timestamptz := coalesce($2, clock_timestamp());
+    as_of constant timestamptz := $1 + torque_internal.clock_offset($3, $1, at);
+    facts constant torque_internal.fact[] := torque_internal.facts(
+        $4, null, array['operator'], null, null, $5, array[as_of], array[at], $6, $7, $8, $9, $10,
+        $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
+        $29, $30, $31
+    );
     outcome text := 'busy';
 begin
     for attempt in 1..20 loop
         exit when outcome <> 'busy';
-        outcome := (torque_internal.ingest_patiently(
-            'operator', array[$1], as_of, at, array[$5 -> 'order']
-        ))[1];
+        outcome := (torque_internal.take_patiently(facts))[1];
     end loop;
     return outcome;
 end
 $$;
-comment on function torque.order_cancelled(text, timestamptz, timestamptz, timestamptz, json) is
+comment on function torque.order_cancelled is
     'Takes an answer of cancel in; tells its outcome, or busy, quarantined or refused (by something'
     ' other than its data), when the order here is still as it was.';

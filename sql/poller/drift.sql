@@ -3,78 +3,18 @@
 
 set search_path = pg_catalog, pg_temp;
 
--- For facts of a poll that failed together: each in a subtransaction. refused: for what is not its
--- data's fault, as by a trigger of the merchant's. When several are, and no other is taken, it is
--- not about one order, and is raised.
-create function torque_internal.ingest_polled_each(
-    source text,
-    order_ids text[],
-    as_of timestamptz,
-    answered timestamptz,
-    docs json[]
-)
-returns text[]
-language plpgsql
-as $$
-declare
-    outcomes text[] := '{}';
-    outcome text;
-    code text;
-begin
-    for n in 1..cardinality(order_ids) loop
-        begin
-            outcome := (
-                torque.ingest_polled(
-                    array[source], order_ids[n:n], array[as_of], array[answered], docs[n:n]
-                )
-            )[1];
-            set constraints all immediate;
-        exception
-            when data_exception or integrity_constraint_violation then
-                perform torque_internal.quarantine(
-                    array[sha256(convert_to(source || ':' || docs[n]::text, 'UTF8'))],
-                    array['database_' || sqlstate],
-                    array[answered],
-                    array[convert_to(docs[n]::text, 'UTF8')]
-                );
-                outcome := 'quarantined';
-            when transaction_rollback or lock_not_available then
-                outcome := 'busy';
-            when insufficient_resources or operator_intervention or system_error then
-                raise;
-            when others then
-                outcome := 'refused';
-                code := sqlstate;
-        end;
-        outcomes := outcomes || outcome;
-    end loop;
-    if cardinality(outcomes) > 1 and 'refused' = all (outcomes) then
-        raise exception 'no fact is taken'
-            using errcode = code;
-    end if;
-    return outcomes;
-end
-$$;
-
 -- Facts of a poll go in as those of webhooks do. A receiver that has one of the orders is done with
 -- it in milliseconds; what is still taken after some tenths of a second is told to the caller,
 -- since webhooks of the others wait for us.
-create function torque_internal.ingest_patiently(
-    source text,
-    order_ids text[],
-    as_of timestamptz,
-    answered timestamptz,
-    docs json[]
-)
+create function torque_internal.take_patiently(facts torque_internal.fact[])
 returns text[]
 language plpgsql
 as $$
 declare
-    outcomes text[] := array_fill('busy'::text, array[coalesce(cardinality(order_ids), 0)]);
+    outcomes text[] := array_fill('busy'::text, array[cardinality(facts)]);
     places integer[];
     again text[];
-    again_ids text[];
-    again_docs json[];
+    rest torque_internal.fact[];
 begin
     for attempt in 1..20 loop
         places := array(
@@ -87,24 +27,16 @@ begin
         if attempt > 1 then
             perform pg_sleep(0.01);
         end if;
-        select array_agg(order_ids[u.place] order by u.n), array_agg(docs[u.place] order by u.n)
-        into again_ids, again_docs
-        from unnest(places) with ordinality as u(place, n);
+        rest := array(
+            select facts[u.place] from unnest(places) with ordinality as u(place, n) order by u.n
+        );
         begin
-            again := torque.ingest_polled(
-                array_fill(source, array[cardinality(places)]),
-                again_ids,
-                array_fill(as_of, array[cardinality(places)]),
-                array_fill(answered, array[cardinality(places)]),
-                again_docs
-            );
+            again := torque_internal.take_facts(rest);
             -- What would object at the commit is to object here, where it is caught.
             set constraints all immediate;
         exception
             when others then
-                again := torque_internal.ingest_polled_each(
-                    source, again_ids, as_of, answered, again_docs
-                );
+                again := torque_internal.take_each(rest, false);
         end;
         for n in 1..cardinality(places) loop
             outcomes[places[n]] := again[n];
@@ -117,14 +49,14 @@ $$;
 -- The fields in which rows of a list differ from the orders here. A difference that a lookup has
 -- looked into and left is not told again; one in status, which may come and go, thrice. Planning it
 -- takes longer than a short list, and for a short list it would be planned anew each time.
-create function torque_internal.differences(listed torque_internal.listed_order[])
+create function torque_internal.differences(listed torque_internal.fact[])
 returns table (
     order_id text,
     fields text[],
     was text[],
     api_says text[],
     is_new boolean,
-    doc json
+    place bigint
 )
 language plpgsql
 stable
@@ -136,17 +68,27 @@ begin
     return query
     with known as materialized (
         select distinct on (r.order_id)
-            r.*,
-            torque_internal.status_of(r.status) as known_status
-        from unnest(listed) as r
+            r.order_id,
+            r.event_key,
+            r.claimed_status as status,
+            t.words ->> r.claimed_status as known_status,
+            r.created_at,
+            r.total,
+            r.currency,
+            r.item_count,
+            r.customer_email as email,
+            r.ordinality as place
+        from unnest(listed) with ordinality as r
+        cross join torque_internal.rules t
         where r.order_id is not null
         order by
             r.order_id,
-            r.n
+            r.ordinality
     ), compared as (
         select
             r.order_id,
-            r.doc,
+            r.event_key,
+            r.place,
             o.order_id is null as is_new,
             array_remove(
                 array[
@@ -182,7 +124,9 @@ begin
         from known r
         -- One search each, however many orders there are.
         left join lateral (
-            select t.*
+            select
+                t.order_id, t.status, t.raw_status, t.total, t.currency, t.item_count,
+                t.customer_email, t.created_at, t.last_confirmed_at, t.newest_as_of
             from torque.orders t
             where t.order_id = r.order_id
             offset 0
@@ -196,7 +140,7 @@ begin
         c.was,
         c.api_says,
         c.is_new,
-        c.doc
+        c.place
     from compared c
     where cardinality(c.fields) > 0
         and not (
@@ -205,7 +149,7 @@ begin
                 select
                 from torque.order_events e
                 where e.order_id = c.order_id
-                    and e.event_key = sha256(convert_to('list:' || c.doc::text, 'UTF8'))
+                    and e.event_key = c.event_key
                     and e.received_at <= c.last_confirmed_at
                     and (
                         'status' <> all (c.fields)
@@ -279,13 +223,13 @@ create type torque_internal.difference as (
     was text[],
     api_says text[],
     is_new boolean,
-    doc json
+    place bigint
 );
 
 -- What still differs when the rows are in is looked up. Orders that were there before anybody
 -- polled are no webhook's omission.
 create function torque_internal.take_rows(
-    listed torque_internal.listed_order[],
+    listed torque_internal.fact[],
     w torque.reconcile_window,
     as_of timestamptz,
     answered timestamptz
@@ -306,7 +250,7 @@ declare
     field text;
 begin
     select array_agg(
-        row(f.order_id, f.fields, f.was, f.api_says, f.is_new, f.doc)::torque_internal.difference
+        row(f.order_id, f.fields, f.was, f.api_says, f.is_new, f.place)::torque_internal.difference
         order by f.order_id
     )
     into found
@@ -314,11 +258,9 @@ begin
     if found is null then
         return 0;
     end if;
-    select torque_internal.ingest_patiently(
-        'list', array_agg(f.order_id), as_of, answered, array_agg(f.doc)
-    )
-    into outcomes
-    from unnest(found) as f;
+    outcomes := torque_internal.take_patiently(
+        array(select listed[u.place] from unnest(found) with ordinality as u order by u.ordinality)
+    );
     select coalesce(jsonb_object_agg(f.order_id, to_jsonb(f.fields)), '{}')
     into still
     from torque_internal.differences(

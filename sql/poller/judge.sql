@@ -10,7 +10,7 @@ create function torque_internal.judge_paged(
     w torque.reconcile_window,
     p torque_internal.poller,
     seen torque_internal.page,
-    listed torque_internal.listed_order[],
+    listed torque_internal.fact[],
     as_of timestamptz,
     at timestamptz
 )
@@ -93,7 +93,7 @@ create function torque_internal.judge_page(
     p torque_internal.poller,
     seen torque_internal.page,
     of_call torque_internal.api_call,
-    listed torque_internal.listed_order[],
+    listed torque_internal.fact[],
     as_of timestamptz,
     at timestamptz
 )

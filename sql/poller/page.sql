@@ -105,63 +105,13 @@ create type torque_internal.page as (
     has_other_status boolean
 );
 
--- A count of the pagination; null when it is none.
-create function torque_internal.count_in(answer json, name text)
-returns bigint
-language sql
-immutable
-as $$
-    select substring(answer -> 'pagination' ->> name from '^(\d{1,15})(?:\.0+)?$')::bigint
-$$;
-
--- A row of a list, its n-th; order_id null: not to be used.
-create type torque_internal.listed_order as (
-    n bigint,
-    order_id text,
-    status text,
-    created_at timestamptz,
-    total numeric,
-    currency text,
-    item_count bigint,
-    email text,
-    doc json
-);
-
--- The rows of an answer of list-orders.
-create function torque_internal.rows_of(answer json)
-returns setof torque_internal.listed_order
-language sql
-stable
-as $$
-    select
-        r.n,
-        case
-            when json_typeof(r.doc -> 'id') = 'string'
-                and torque_internal.is_order_id(r.doc ->> 'id')
-            then
-                r.doc ->> 'id'
-        end,
-        case when json_typeof(r.doc -> 'status') = 'string' then r.doc ->> 'status' end,
-        d.created_at,
-        d.total,
-        d.currency,
-        d.item_count,
-        d.customer_email,
-        r.doc
-    from json_array_elements(
-        case when json_typeof(answer -> 'orders') = 'array' then answer -> 'orders' end
-    ) with ordinality as r(doc, n)
-    cross join lateral torque_internal.details(
-        case when json_typeof(r.doc) = 'object' then r.doc else '{}' end,
-        false,
-        null
-    ) as d
-$$;
-
--- What an answer of list-orders says about the window it was asked for.
+-- What an answer of list-orders says about the window it was asked for. A row without an order_id
+-- is one that cannot be used.
 create function torque_internal.read_page(
-    answer json,
-    listed torque_internal.listed_order[],
+    total bigint,
+    has_more boolean,
+    page_limit integer,
+    listed torque_internal.fact[],
     w torque.reconcile_window
 )
 returns torque_internal.page
@@ -172,9 +122,9 @@ declare
     seen torque_internal.page;
 begin
     select
-        torque_internal.count_in(answer, 'total'),
-        answer -> 'pagination' ->> 'hasMore' = 'true',
-        torque_internal.count_in(answer, 'limit'),
+        read_page.total,
+        coalesce(read_page.has_more, false),
+        read_page.page_limit,
         count(r.n),
         count(r.n) filter (where r.order_id is null),
         coalesce(array_agg(distinct r.order_id) filter (where r.order_id is not null), '{}'),
@@ -193,20 +143,21 @@ begin
         coalesce(
             bool_or(
                 w.status is not null
-                    and coalesce(torque_internal.status_of(r.status), r.status)
-                        is distinct from w.status
+                    and coalesce(r.status, r.claimed_status) is distinct from w.status
             ),
             false
         )
     into seen
     from (
         select
-            r.n,
-            r.order_id,
-            r.status,
-            r.created_at,
-            coalesce(lag(r.created_at) over (order by r.n), r.created_at) as before
-        from unnest(listed) as r
+            u.ordinality as n,
+            u.order_id,
+            u.claimed_status,
+            t.words ->> u.claimed_status as status,
+            u.created_at,
+            coalesce(lag(u.created_at) over (order by u.ordinality), u.created_at) as before
+        from unnest(listed) with ordinality as u
+        cross join torque_internal.rules t
     ) as r;
     return seen;
 end

@@ -204,7 +204,7 @@ begin
     from torque.orders o
     where o.verify_after is not null
         and (
-            o.is_open
+            o.order_id in (select n.order_id from torque_internal.open_order n)
             or o.order_id in (
                 select e.order_id
                 from torque.order_events e
@@ -263,12 +263,13 @@ begin
         return;
     end if;
     perform torque_internal.want_lookup(o.order_id, 'silence', at, at)
-    from torque.orders o
+    from torque_internal.open_order n
+    join torque.orders o
+        on o.order_id = n.order_id
     left join torque_internal.checkout_session s
         on s.session_id = o.session_id
             and s.expires_at + expiry_margin between o.newest_as_of and at
-    where o.is_open
-        and coalesce(o.created_at, o.first_seen_at) > at - history
+    where coalesce(o.created_at, o.first_seen_at) > at - history
         and (
             s.session_id is not null
             or exists (
@@ -465,6 +466,7 @@ begin
     if (p.tidied_at > at - interval '1 hour') is not true then
         perform torque_internal.tidy(at);
     end if;
+    perform torque.refold_some(100);
     perform torque_internal.plan_verify(p, at);
     perform torque_internal.plan_tail(p, at);
     perform torque_internal.plan_open(p, at);

@@ -8,18 +8,14 @@ grant execute
         torque.call_ended(bigint, timestamptz, integer, integer, timestamptz, integer),
         torque.api_access_changed(),
         torque.reconcile_next(timestamptz),
-        torque.reconcile_page(
-            bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
-        ),
-        torque.reconcile_lookup(
-            bigint, timestamptz, timestamptz, timestamptz, integer, timestamptz, json
-        ),
+        torque.reconcile_page,
+        torque.reconcile_lookup,
         torque.reconcile_failed(
             bigint, timestamptz, timestamptz, text, integer, integer, integer, timestamptz, text
         ),
-        torque.order_cancelled(text, timestamptz, timestamptz, timestamptz, json),
+        torque.order_cancelled,
         torque.resync(text),
-        torque.link_made(json),
+        torque.link_made(text, timestamptz),
         torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz),
         torque.backfill_resume(bigint),
         torque.backfill_cancel(bigint, timestamptz)

@@ -2,6 +2,15 @@
 
 set search_path = pg_catalog, pg_temp;
 
+-- What an order may be called: it is a key here and a part of an address elsewhere.
+create function torque_internal.is_order_id(word text)
+returns boolean
+language sql
+immutable
+as $$
+    select length(word) between 1 and 128 and word !~ '[^A-Za-z0-9_.:-]'
+$$;
+
 create or replace function torque.resync(order_id text)
 returns void
 language plpgsql
@@ -19,35 +28,24 @@ $$;
 comment on function torque.resync(text) is
     'Has an order looked up next, and what the API says applied.';
 
--- The API says when a checkout session is over. What it does not say, or not as a time, is not
--- known here, and that is no fault.
-create or replace function torque.link_made(answer json)
+create or replace function torque.link_made(session_id text, expires_at timestamptz)
 returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
 begin
     insert into torque_internal.checkout_session as s (session_id, expires_at)
-    select a.session_id, a.expires_at
-    from (
-        select
-            case
-                when json_typeof($1 -> 'sessionId') = 'string' then $1 ->> 'sessionId'
-            end as session_id,
-            case
-                when json_typeof($1 -> 'expiresAt') = 'string' then
-                    torque_internal.stamp($1 ->> 'expiresAt')
-            end as expires_at
-    ) as a
-    where a.session_id is not null
-        and a.expires_at is not null
+    select $1, $2
+    where $1 is not null
+        and isfinite($2)
     on conflict (session_id) do update
     set expires_at = excluded.expires_at;
 end
 $$;
-comment on function torque.link_made(json) is
-    'Notes from an answer of generate-link when the checkout session is over.';
+comment on function torque.link_made(text, timestamptz) is
+    'Notes when a checkout session will be over; null: the API did not say.';
 
 -- Times outside of those that a request can be made of are taken for the nearest that can; nobody
 -- made orders before. Asked for again while it runs, by a client that lost its connection and does

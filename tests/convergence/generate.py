@@ -1,13 +1,15 @@
 """Random histories of orders, realistic and hostile, replayable from a seed.
 
 A history is a list of deliveries of one order: facts, some more than once, each time received at
-another moment. Nothing here knows what the row should be.
+another moment. Each has its body and, beside it, what the body tells as the columns of SQL: what is
+made here is known here. Nothing here knows what the row should be.
 """
 
 import hashlib
 import json
 import random
 from datetime import timedelta, timezone
+from decimal import Decimal
 
 from model import EPOCH, POLLED, SECOND, Fact
 
@@ -32,7 +34,7 @@ JOURNEYS = (
     ("pending",),
 )
 UNKNOWN_WORDS = (
-    "shipped", "on_hold", "", "Completed", " completed", "PAID", "\u91d1", "refund\U0001f4b8",
+    "shipped", "on_hold", "", " completed", "paid!", "\u91d1", "refund\U0001f4b8",
 )
 UNKNOWN_TYPES = ("order.shipped", "customer.updated", "order.CREATED", "x'; drop table orders;--")
 GRID = (0, 0, 0, SECOND, SECOND, 2 * SECOND, 5 * SECOND, 6 * SECOND, 1, 60 * SECOND, 61 * SECOND)
@@ -45,27 +47,56 @@ EARLINESS = (SECOND, 59 * SECOND, MINUTE, MINUTE + 1, 61 * SECOND, 62 * SECOND, 
 AMOUNTS = (
     "29.99", "100.10", "59.98", "0.123456789012345678", "12345678901234567890.5", "0", "0.00",
     "-0", "1e2", "2.50e1", "5E-1", "99999999999999999999", "1099", "29.990",
-    "99999999999999999999.999999999999999999",
+    "99999999999999999999.999999999999999999", "-1", "-0.01", "0.1234567890123456789",
+    "123456789012345678901", "1e20",
 )
-REFUSED_AMOUNTS = (
-    "-1", "-0.01", "1e400", "1e-400", "1e131071", '"59.98"', "true", "null", "[]", "{}",
-    "0.1234567890123456789", "123456789012345678901", "1e20",
+# As sent, and the digits of it; None: it cannot be used.
+ODD_AMOUNTS = (
+    ("1e400", None), ("1e-400", None), ("1e131071", None), ('"59.98"', "59.98"), ("true", None),
+    ("[]", None), ("{}", None), ('"5."', None), ("1e30", None), ("1e-31", None),
+    ("12345678901234567890123456789.123456789012", None), ('""', None),
 )
-REFUSED_QUANTITIES = ("0", "-1", "1.5", "1000000000000", '"2"', "true")
-REFUSED_CURRENCIES = ('"usd"', '"US"', '"USDXYZ"', '"\U0001f4b0\U0001f4b0\U0001f4b0"', "7", '""')
+ODD_QUANTITIES = (
+    ("0", "0"), ("-1", "-1"), ("1.5", "1.5"), ("1000000001", None), ('"2"', "2"), ("true", None),
+    ("2.0", "2.0"), ("1e1", "1e1"),
+)
+ODD_CURRENCIES = (
+    ('"usd"', "USD"), ('"US"', None), ('"USDXYZ"', None),
+    ('"\U0001f4b0\U0001f4b0\U0001f4b0"', None), ("7", None), ('""', None), ('"Eur"', "EUR"),
+)
+DAY_2024 = 1_704_067_200 * SECOND  # 1 January 2024
 ODD_STAMPS = (
-    '"2016-12-31T23:59:60Z"', '"2016-12-30T23:59:60Z"', '"2017-01-01T00:59:60.25+01:00"',
-    '"2024-05-05t05:05:05.123456789012345678901234567890z"', '"2024-02-30T00:00:00Z"',
-    '"2024-02-29T12:00:00-00:00"', '"2023-02-29T00:00:00Z"', '"2024-01-01T24:00:00Z"',
-    '"1999-12-31T23:59:59Z"', '"1999-12-31T23:59:59-05:00"', '"2101-01-01T00:00:00Z"',
-    '"2024-01-01T00:00:00"', '"2024-01-01 00:00:00Z"', '"2024-01-01T00:00:00+25:00"', '"now"',
-    '"infinity"', '"2024-01-01"', '""', "1704067200", "null", "{}", '"20240-01-01T00:00:00Z"',
+    ('"2016-12-31T23:59:60Z"', 1_483_228_800 * SECOND),
+    ('"2016-12-30T23:59:60Z"', None),
+    ('"2017-01-01T00:59:60.25+01:00"', 1_483_228_800_250_000),
+    ('"2024-02-30T00:00:00Z"', None),
+    ('"2024-02-29T12:00:00-00:00"', DAY_2024 + (59 * 24 + 12) * HOUR),
+    ('"2023-02-29T00:00:00Z"', None),
+    ('"2024-01-01T24:00:00Z"', None),
+    ('"1999-12-31T23:59:59Z"', None),
+    ('"1999-12-31T23:59:59-05:00"', 946_702_799 * SECOND),
+    ('"2101-01-01T00:00:00Z"', None),
+    ('"2024-01-01T00:00:00"', DAY_2024),
+    ('"2024-01-01T00:00:00+0100"', DAY_2024 - HOUR),
+    ('"2024-01-01T00:00:00+25:00"', None),
+    ('"now"', None),
+    ('"infinity"', None),
+    ('""', None),
+    ("1704067200", DAY_2024),
+    ("1704067200123", DAY_2024 + 123_000),
+    ("null", None),
+    ("{}", None),
+    ('"20240-01-01T00:00:00Z"', None),
 )
 NAMES = (
     "Ada", "Jos\u00e9", "\u5f20\u4f1f", "O'Brien", 'quo"te', "back\\slash", "\u202eRTL", "",
     "Tab\there",
 )
 PRODUCTS = ("prod_1", "prod_2", "sku-\u00e4", "P'3")
+
+
+def is_whole(number):
+    return number is not None and Decimal(number) >= 0 and Decimal(number) % 1 == 0
 
 
 class Teller:
@@ -160,17 +191,25 @@ class Teller:
     # --- facts ------------------------------------------------------------------------------
 
     def webhook(self, event_type, word, time):
-        if self.chance(0.12):
-            body, event_id, occurred_at = self.form_2(event_type, word, time)
-        else:
-            body, event_id, occurred_at = self.form_1(event_type, word, time)
+        self.told = {}
+        make = self.form_2 if self.chance(0.12) else self.form_1
+        body, event_id, occurred_at = make(event_type, self.spelled(word), time)
+        # The event of its making dates an order that does not say.
+        if event_type == "order.created" and occurred_at is not None:
+            self.told.setdefault("created_at", occurred_at)
         received_at = time + self.pick(LATENESS)
         if self.chance(0.2):
             received_at = time - self.pick(EARLINESS)
         return Fact(
             "webhook", self.order_id, hashlib.sha256(body.encode()).digest(), event_id, event_type,
-            word, occurred_at, received_at, body,
+            word, occurred_at, received_at, body, self.told,
         )
+
+    def spelled(self, word):
+        """Status words are compared in lower case, and some are sent in another."""
+        if word in STATUSES and self.chance(0.05):
+            return self.pick((word.upper(), word.capitalize()))
+        return word
 
     def form_1(self, event_type, word, time):
         members = ['"event":' + json.dumps(event_type)]
@@ -191,7 +230,8 @@ class Teller:
         if word is not None:
             order += ',"status":' + json.dumps(word)
         if self.chance(0.4):
-            order += ',"amount":' + self.amount() + ',"currency":"EUR"'
+            order += ',"amount":' + self.amount("total") + ',"currency":"EUR"'
+            self.told["currency"] = "EUR"
         if self.chance(0.4):
             order += ',"customer":' + self.person()
         if self.chance(0.1):
@@ -202,15 +242,20 @@ class Teller:
         return body, event_id, time - time % SECOND
 
     def polled(self, source, word, time):
-        order = '{"id":"%s"%s' % (self.order_id, self.details(word, source))
+        self.told = {}
+        order = '{"id":"%s"%s' % (self.order_id, self.details(self.spelled(word), source))
         if source != "list" and self.chance(0.6 if source == "lookup" else 0.2):
-            order += ',"updatedAt":' + self.told_stamp(time - self.pick(EARLINESS + (-HOUR, -1, 0)))
+            order += ',"updatedAt":' + self.told_stamp(
+                "updated_at", time - self.pick(EARLINESS + (-HOUR, -1, 0)))
         if source == "operator" and self.chance(0.7):
-            order += ',"cancelledAt":' + self.told_stamp(time - self.pick((0, 1, SECOND, -SECOND)))
+            order += ',"cancelledAt":' + self.told_stamp(
+                "cancelled_at", time - self.pick((0, 1, SECOND, -SECOND)))
         order += "}"
         key = hashlib.sha256((source + ":" + order).encode()).digest()
         received_at = time + self.pick((1, SECOND // 20, SECOND, 3 * SECOND))
-        return Fact(source, self.order_id, key, None, None, word, time, received_at, order)
+        return Fact(
+            source, self.order_id, key, None, None, word, time, received_at, order, self.told
+        )
 
     def repeated(self, fact):
         """The fact, and perhaps the same again: redelivered, or polled at another time."""
@@ -224,7 +269,18 @@ class Teller:
                 again = again._replace(occurred_at=fact.occurred_at + shift)
             yield again
 
-    # --- what a fact carries ----------------------------------------------------------------
+    # --- what a fact carries: as JSON, and in self.told ---------------------------------------
+
+    def tell(self, column, sent, value):
+        """What was sent; the column says it, or that it cannot be used."""
+        if value is not None:
+            self.told[column] = value
+        elif sent != "null":
+            self.fault(column)
+        return sent
+
+    def fault(self, name):
+        self.told.setdefault("faults", []).append(name)
 
     def details(self, word, source="webhook"):
         is_list = source == "list"
@@ -234,13 +290,17 @@ class Teller:
         elif self.chance(0.3):
             parts.append('"status":null')
         if self.chance(0.35):
-            parts.append('"sessionId":"session_%d"' % self.pick((1, 2)))
+            session = "session_%d" % self.pick((1, 2))
+            parts.append('"sessionId":' + self.tell("session_id", json.dumps(session), session))
         if self.chance(0.2):
-            parts.append('"businessId":"business_123"')
+            business = "business_123"
+            parts.append('"businessId":' + self.tell("business_id", json.dumps(business), business))
         if self.chance(0.25):
-            parts.append('"createdAt":' + self.told_stamp(self.start - self.pick(LATENESS)))
+            parts.append('"createdAt":' + self.told_stamp(
+                "created_at", self.start - self.pick(LATENESS)))
         if source == "webhook" and self.chance(0.1):
-            parts.append('"updatedAt":' + self.told_stamp(self.start + self.pick(LATENESS)))
+            parts.append('"updatedAt":' + self.told_stamp(
+                "updated_at", self.start + self.pick(LATENESS)))
         if self.chance(0.35):
             parts.append('"customerData":' + self.customer())
         if self.chance(0.35):
@@ -248,77 +308,129 @@ class Teller:
         if not is_list and self.chance(0.25):
             parts.append('"payment":' + self.payment())
         if self.chance(0.05):
-            parts.append('"cancellationReason":' + json.dumps(self.pick(NAMES)))
+            reason = self.pick(NAMES)
+            parts.append('"cancellationReason":' + self.tell(
+                "cancellation_reason", json.dumps(reason), reason))
         if self.chance(0.6):
             parts.append('"metadata":{"n":%d}' % self.random.getrandbits(40))
         return "".join("," + part for part in parts)
 
     def customer(self):
         if self.chance(0.04):
-            return self.pick(('"someone"', "[]", "null", "{}", '{"email":null,"address":"here"}'))
+            odd = self.pick(('"someone"', "[]", "null", "{}", '{"email":null,"address":"here"}'))
+            if odd[0] != "{" and odd != "null":
+                self.fault("customer")
+            elif len(odd) > 4:
+                self.fault("customer_address")
+            return odd
         person = self.person()[:-1]
         if self.chance(0.2):
-            person += ',"address":{"city":%s,"country":"US"}' % json.dumps(self.pick(NAMES))
+            address = '{"city":%s,"country":"US"}' % json.dumps(self.pick(NAMES))
+            person += ',"address":' + self.tell("customer_address", address, address)
         return person + ',"preferences":{"newsletter":true}}'
 
     def person(self):
-        fields = ['"email":"u%d@example.com"' % self.pick((1, 2, 3))]
-        for name in ("firstName", "lastName", "phone"):
+        email = "u%d@example.com" % self.pick((1, 2, 3))
+        fields = ['"email":' + self.tell("customer_email", json.dumps(email), email)]
+        for name, column in (("firstName", "customer_first_name"),
+                             ("lastName", "customer_last_name"), ("phone", "customer_phone")):
             if self.chance(0.5):
-                fields.append('"%s":%s' % (name, json.dumps(self.pick(NAMES))))
+                value = self.pick(NAMES)
+                fields.append('"%s":%s' % (name, self.tell(column, json.dumps(value), value)))
             elif self.chance(0.05):
-                fields.append('"%s":%s' % (name, self.pick(("null", "5", "{}", "true", "[]"))))
+                sent, value = self.pick(
+                    (("null", None), ("5", "5"), ("{}", None), ("true", None), ("[]", None)))
+                fields.append('"%s":%s' % (name, self.tell(column, sent, value)))
         return "{" + ",".join(fields) + "}"
 
     def cart(self, is_list):
         fields = []
         if self.chance(0.7):
-            fields.append('"total":' + self.amount())
+            fields.append('"total":' + self.amount("total"))
         if self.chance(0.7):
-            currency = self.pick(('"USD"', '"EUR"', '"USDC"', '"USDCE"'))
-            if self.chance(0.01):
-                currency = self.pick(REFUSED_CURRENCIES + ("null",))
-            fields.append('"currency":' + currency)
+            value = self.pick(("USD", "EUR", "USDC", "USDCE"))
+            sent = json.dumps(value)
+            if self.chance(0.02):
+                sent, value = self.pick(ODD_CURRENCIES + (("null", None),))
+            fields.append('"currency":' + self.tell("currency", sent, value))
         if is_list or self.chance(0.1):
-            fields.append('"itemCount":%d' % self.pick((1, 2, 7)))
+            count = self.pick((1, 2, 7))
+            fields.append('"itemCount":' + self.tell("item_count", str(count), count))
         if not is_list and self.chance(0.5):
-            fields.append('"subtotal":' + self.amount())
+            fields.append('"subtotal":' + self.amount("subtotal"))
+        if not is_list and self.chance(0.1):
+            fields.append('"shipping":' + self.amount("shipping"))
+        if not is_list and self.chance(0.1):
+            fields.append('"discounts":' + self.amount("discounts"))
         if not is_list and self.chance(0.5):
-            lines = [self.line() for _ in range(self.pick((1, 1, 2, 3)))]
-            if self.chance(0.03):
-                lines = self.pick(([], ["null"], lines + ["1"], ['{"productId":"prod_1"}']))
-            fields.append('"items":[' + ",".join(lines) + "]")
+            fields.append('"items":' + self.items())
         return "{" + ",".join(fields) + "}"
+
+    def items(self):
+        if self.chance(0.03):
+            odd = self.pick(("null", '["null"]', "[1]", '[{"productId":"prod_1"},1]', "5"))
+            return self.tell("items", odd, None)
+        count = 0 if self.chance(0.02) else self.pick((1, 1, 2, 3))
+        lines = [self.line() for _ in range(count)]
+        self.told["items"] = [told for _, told in lines]
+        pieces = [told.get("quantity") for _, told in lines]
+        # The count is told, or is the sum of what can be summed up.
+        if "item_count" not in self.told and all(is_whole(number) for number in pieces):
+            self.told["item_count"] = sum(int(Decimal(number)) for number in pieces)
+        return "[" + ",".join(sent for sent, _ in lines) + "]"
 
     def line(self):
-        quantity = self.pick(("1", "2", "3", "1000000000"))
-        if self.chance(0.01):
-            quantity = self.pick(REFUSED_QUANTITIES)
-        line = '{"productId":%s,"quantity":%s' % (json.dumps(self.pick(PRODUCTS)), quantity)
-        if self.chance(0.9):
-            line += ',"price":' + self.amount()
-        if self.chance(0.5):
-            line += ',"total":' + self.amount()
+        """A line as sent, and what of it can be used: strings and metadata as JSON."""
+        product = json.dumps(self.pick(PRODUCTS))
+        told = {"product_id": product}
+        quantity = number = self.pick(("1", "2", "3", "1000000000"))
+        if self.chance(0.02):
+            quantity, number = self.pick(ODD_QUANTITIES)
+        line = '{"productId":%s,"quantity":%s' % (product, quantity)
+        self.tell_line(told, "quantity", number)
+        for name, share in (("price", 0.9), ("total", 0.5)):
+            if self.chance(share):
+                sent, digits = self.number()
+                line += ',"%s":%s' % (name, sent)
+                self.tell_line(told, name, digits)
         if self.chance(0.2):
+            told["variant"], told["metadata"] = '"L"', '{"sku":"a-1","tags":["x"]}'
             line += ',"variant":"L","metadata":{"sku":"a-1","tags":["x"]}'
-        return line + "}"
+        return line + "}", told
+
+    def tell_line(self, told, name, value):
+        if value is None:
+            self.fault("items." + name)
+        else:
+            told[name] = value
 
     def payment(self):
-        fields = ['"method":"crypto"', '"amount":' + self.amount()]
+        fields = ['"method":' + self.tell("payment_method", '"crypto"', "crypto"),
+                  '"amount":' + self.amount("payment_amount")]
         if self.chance(0.6):
-            fields.append('"transactionId":"tx_%d"' % self.pick((1, 2, 3)))
+            transaction = "tx_%d" % self.pick((1, 2, 3))
+            fields.append('"transactionId":' + self.tell(
+                "payment_transaction_id", json.dumps(transaction), transaction))
         if self.chance(0.6):
-            fields.append('"status":"%s"' % self.pick(("pending", "confirmed", "failed")))
+            status = self.pick(("pending", "confirmed", "failed"))
+            fields.append('"status":' + self.tell("payment_status", json.dumps(status), status))
         return "{" + ",".join(fields) + "}"
 
-    def amount(self):
-        if self.chance(0.01):
-            return self.pick(REFUSED_AMOUNTS)
-        return self.pick(AMOUNTS)
+    def amount(self, column):
+        return self.tell(column, *self.number())
 
-    def told_stamp(self, time):
-        """A time inside an order; nobody has looked at it before the database does."""
-        return self.pick(ODD_STAMPS) if self.chance(0.08) else self.stamp(time)
+    def number(self):
+        """An amount as sent, and its digits, None when it cannot be used."""
+        if self.chance(0.01):
+            return self.pick(ODD_AMOUNTS)
+        number = self.pick(AMOUNTS)
+        return number, number
+
+    def told_stamp(self, column, time):
+        """A time inside an order."""
+        if self.chance(0.08):
+            return self.tell(column, *self.pick(ODD_STAMPS))
+        return self.tell(column, self.stamp(time), time)
 
     def stamp(self, time):
         """RFC 3339 in one of its spellings."""

@@ -10,7 +10,9 @@ import subprocess
 from datetime import timedelta
 from typing import NamedTuple
 
-from model import EPOCH, Rules, Told, merge
+from support import facts
+
+from model import EPOCH, Rules, merge
 
 SECONDS_MAX = 300  # of one script
 
@@ -27,15 +29,14 @@ select json_build_object(
 
 LOAD = """
 create temporary table offered (
-    batch integer, place integer, source text, order_id text, event_key bytea, event_id text,
-    event_type text, claimed_status text, occurred_at timestamptz, received_at timestamptz,
-    payload json);
+    batch integer, place integer, %s);
 create temporary table answered (outcome text, facts bigint);
 copy offered from stdin;
-"""
+""" % ", ".join("%s %s" % column for column in facts.COLUMNS)
 
-# A fact answered busy was not kept and is offered again, as the daemon does. Some batches take the
-# way of those that failed, fact by fact.
+# A fact answered busy was not kept and is offered again, as the daemon does. Facts take the ways in
+# that the daemon chooses: up to three webhooks one by one, more of them and polled ones by arrays;
+# some batches that of those that failed, fact by fact.
 OFFER = """
 create index on offered (batch);
 analyze offered;
@@ -49,20 +50,21 @@ declare
 begin
     while next <= last loop
         select case
-            when min(f.source) <> 'webhook' then
-                torque.ingest_polled(array_agg(f.source), array_agg(f.order_id),
-                    array_agg(f.occurred_at), array_agg(f.received_at), array_agg(f.payload))
-            when next % 16 = 0 then
-                torque.ingest_each(array_agg(f.order_id), array_agg(f.event_key),
-                    array_agg(f.event_id), array_agg(f.event_type), array_agg(f.claimed_status),
-                    array_agg(f.occurred_at), array_agg(f.received_at), array_agg(f.payload))
+            when bool_and(f.source = 'webhook') and count(*) <= 3 then
+                null
+            when next %% 16 = 0 then
+                torque.take_each(%(arrays)s)
             else
-                torque.ingest(array_agg(f.order_id), array_agg(f.event_key),
-                    array_agg(f.event_id), array_agg(f.event_type), array_agg(f.claimed_status),
-                    array_agg(f.occurred_at), array_agg(f.received_at), array_agg(f.payload))
+                torque.take_many(%(arrays)s)
         end
         into outcomes
         from (select * from offered o where o.batch = next order by o.place) f;
+        if outcomes is null then
+            outcomes := array(
+                select torque.take(%(scalars)s)
+                from (select * from offered o where o.batch = next order by o.place offset 0) f
+            );
+        end if;
         insert into answered
         select coalesce(said, 'nothing'), count(*)
         from unnest(outcomes) said
@@ -83,7 +85,11 @@ begin
         next := next + 1;
     end loop;
 end $$;
-"""
+""" % {
+    "arrays": ", ".join("array_agg(f.%s%s)" % (name, "::text" if kind == "text[]" else "")
+                        for name, kind in facts.COLUMNS),
+    "scalars": ", ".join("f." + name for name, _ in facts.COLUMNS if name != "source"),
+}
 
 TIMES = (
     "status_at created_at updated_at pending_at processing_at completed_at cancelled_at"
@@ -94,7 +100,7 @@ PLAIN = (
     " customer_first_name customer_last_name customer_phone customer_address currency item_count"
     " payment_method payment_transaction_id payment_status has_details is_open held_facts"
 ).split()
-AMOUNTS = "subtotal total payment_amount".split()
+AMOUNTS = "subtotal discounts shipping total payment_amount".split()
 COLUMNS = TIMES + PLAIN + AMOUNTS
 OFFERED = "where o.order_id in (select order_id from offered)"
 
@@ -112,7 +118,7 @@ copy (
 select o.order_id, json_build_array(
     {", ".join(columns)},
     (select json_agg(json_build_array(
-         i.product_id, i.quantity, i.price::text, i.total::text, i.variant, i.metadata
+         i.product_id, i.quantity::text, i.price::text, i.total::text, i.variant, i.metadata
      ) order by i.line)
      from torque.order_items i
      where i.order_id = o.order_id))
@@ -143,6 +149,7 @@ create temporary table seen as
 select o.*::text as was, o.order_id
 from torque.orders o
 {OFFERED};
+set jit = off;
 do $$
 begin
     perform torque_internal.refold(s.order_id) from seen s;
@@ -210,18 +217,23 @@ def offer_script(batches):
 
 
 def copy_line(batch, place, fact):
-    columns = (
-        str(batch), str(place), fact.source, fact.order_id, "\\\\x" + fact.key.hex(),
-        escaped(fact.event_id), escaped(fact.event_type), escaped(fact.claimed),
-        stamp(fact.occurred_at), stamp(fact.received_at), escaped(fact.payload),
+    told = dict(
+        fact.told, order_id=fact.order_id, event_key=fact.key, source=fact.source,
+        event_id=fact.event_id, event_type=fact.event_type, claimed_status=fact.claimed,
+        occurred_at=fact.occurred_at, received_at=fact.received_at, payload=fact.payload,
     )
+    told = facts.with_items(told)
+    columns = [str(batch), str(place)]
+    for name, kind in facts.COLUMNS:
+        value = facts.text_of(told, name, kind)
+        columns.append(stamp(value) if kind == "timestamptz" else escaped(value))
     return "\t".join(columns) + "\n"
 
 
 def escaped(value):
     if value is None:
         return "\\N"
-    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+    return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 
 def stamp(time):
@@ -239,8 +251,7 @@ def script(*parts):
 
 def read_script(refold):
     """What became of the deliveries that were offered in this session."""
-    rows, facts = rows_query(OFFERED), facts_query(OFFERED)
-    return script(rows, facts, OUTCOMES, REFOLD if refold else "")
+    return script(rows_query(OFFERED), facts_query(OFFERED), OUTCOMES, REFOLD if refold else "")
 
 
 READ_ALL = script(rows_query(), facts_query(), RECEIVED)
@@ -249,10 +260,10 @@ READ_ALL = script(rows_query(), facts_query(), RECEIVED)
 def read_answer(output):
     """Rows by order, digests of the kept facts by order, number of facts by outcome, and the
     orders whose row changed when it was folded anew from its facts."""
-    _, rows, facts, outcomes, refolded = output.split(MARK + "\n")
+    _, rows, kept, outcomes, refolded = output.split(MARK + "\n")
     return (
         {order: read_row(text) for order, text in pairs(rows)},
-        dict(pairs(facts)),
+        dict(pairs(kept)),
         {outcome: int(count) for outcome, count in pairs(outcomes)},
         refolded.splitlines(),
     )
@@ -260,12 +271,12 @@ def read_answer(output):
 
 def read_all(output):
     """Rows by order, digests of the kept facts by order, and receipt by (order, key)."""
-    _, rows, facts, received = output.split(MARK + "\n")
+    _, rows, kept, received = output.split(MARK + "\n")
     times = {}
     for order_id, rest in pairs(received):
         key, time = rest.split(" ")
         times[order_id, key] = int(time)
-    return {order: read_row(text) for order, text in pairs(rows)}, dict(pairs(facts)), times
+    return {order: read_row(text) for order, text in pairs(rows)}, dict(pairs(kept)), times
 
 
 def pairs(part):
@@ -290,12 +301,10 @@ def expected_row(row):
     return result
 
 
-def facts_digest(deliveries, rules):
+def facts_digest(deliveries):
     """What torque.order_events should hold, in the words of FACTS."""
     lines = []
     for fact in merge(deliveries):
-        if Told(fact, rules).is_refused:
-            continue
         count = sum(1 for d in deliveries if d.key == fact.key)
         lines.append(
             "%s %s %d %d %d"
@@ -337,7 +346,7 @@ end $do$;
 LAST_TO_ARRIVE_WINS = """
 alter table torque.order_events add test_arrival bigserial;
 """ + replace_in(
-    "torque_internal.refold(text)",
+    "torque_internal.refold(text,torque_internal.fact[])",
     "order by (f.fact).as_of, f.rank, (f.fact).event_key",
     "order by (select e.test_arrival from torque.order_events e"
     " where e.order_id = of_order and e.event_key = (f.fact).event_key)",

@@ -5,8 +5,7 @@ of the set of facts: sort them once, walk them once. Times are whole microsecond
 """
 
 import json
-import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import NamedTuple, Optional
 
@@ -40,6 +39,7 @@ class Fact(NamedTuple):
     occurred_at: Optional[int]  # polled: the start of the request
     received_at: int
     payload: str
+    told: dict = {}  # what the payload says, by columns of order_events; times in microseconds
 
 
 # --- from deliveries to the set -----------------------------------------------------------------
@@ -73,11 +73,8 @@ class Told:
     """What one fact says."""
 
     def __init__(self, fact, rules):
-        document = json.loads(fact.payload, parse_float=Decimal, parse_int=Decimal)
         self.fact = fact
         self.source = fact.source
-        self.order = order_in(document, fact.source)
-        self.is_refused = not amounts_usable(self.order)
         self.as_of = as_of(fact)
         self.named, self.asks_lookup = rules.event.get(fact.event_type, (None, False))
         self.status = self.unknown = None
@@ -94,13 +91,13 @@ class Told:
             and None not in (self.status, self.named)
             and self.status != self.named
         )
+        self.has_no_time = fact.source == "webhook" and fact.occurred_at is None
         self.place = (self.as_of, rules.rank.get(self.status, 0), fact.key)  # in the fold
 
     def status_time(self):
         if self.source in ("webhook", "list"):
             return self.as_of
-        field = "cancelledAt" if self.source == "operator" else "updatedAt"
-        stamp = instant(self.order.get(field))
+        stamp = self.fact.told.get("cancelled_at" if self.source == "operator" else "updated_at")
         return self.as_of if stamp is None else min(stamp, self.as_of)
 
 
@@ -122,7 +119,7 @@ def row(deliveries, rules, cells=None):
     if deliveries[0].order_id.startswith("orderd-test."):
         return None
     told = [Told(fact, rules) for fact in merge(deliveries) if not is_ignored(fact, rules)]
-    told = sorted((t for t in told if not t.is_refused), key=lambda t: t.place)
+    told.sort(key=lambda t: t.place)
     if not told:
         return None
     result = fold_status(told, rules, cells)
@@ -166,7 +163,9 @@ def fold_status(told, rules, cells):
 
     shared = shared_ids(told)
     for t in after:
-        asking = t.asks_lookup or t.contradicts or t.fact.event_id in shared
+        asking = (
+            t.asks_lookup or t.contradicts or t.has_no_time or t.fact.event_id in shared
+        )
         if t.unknown is not None:
             raw = t.unknown
         if t.status:
@@ -239,166 +238,41 @@ def describe(told):
 FIELDS = (
     "business_id session_id created_at updated_at cancellation_reason customer_email"
     " customer_first_name customer_last_name customer_phone customer_address currency subtotal"
-    " total item_count payment_method payment_transaction_id payment_amount payment_status items"
+    " discounts shipping total item_count payment_method payment_transaction_id payment_amount"
+    " payment_status items"
 ).split()
+AMOUNTS = "subtotal discounts shipping total payment_amount".split()
 
 
 def carried(t):
-    order = t.order
-    customer, cart = part(order, "customerData"), part(order, "cart")
-    payment, short = part(order, "payment"), part(order, "customer")
-    items = lines_of(cart)
-    created_at = instant(order.get("createdAt"))
-    if created_at is None and t.fact.event_type == "order.created":
-        created_at = t.fact.occurred_at
-    total = cart.get("total")
-    if total is None and t.source == "webhook":
-        total = order.get("amount")
-    count = cart.get("itemCount")
-    if count is None and items is not None:
-        count = sum(line[1] for line in items if line[1] is not None)
-    return {
-        "business_id": text(order.get("businessId")),
-        "session_id": text(order.get("sessionId")),
-        "created_at": created_at,
-        "updated_at": instant(order.get("updatedAt")),
-        "cancellation_reason": text(order.get("cancellationReason")),
-        "customer_email": first(text(customer.get("email")), text(short.get("email"))),
-        "customer_first_name": first(text(customer.get("firstName")), text(short.get("firstName"))),
-        "customer_last_name": first(text(customer.get("lastName")), text(short.get("lastName"))),
-        "customer_phone": first(text(customer.get("phone")), text(short.get("phone"))),
-        "customer_address": dict_or_none(customer.get("address")),
-        "currency": first(text(cart.get("currency")), text(order.get("currency"))),
-        "subtotal": money(cart.get("subtotal")),
-        "total": money(total),
-        "item_count": None if count is None else int(count),
-        "payment_method": text(payment.get("method")),
-        "payment_transaction_id": text(payment.get("transactionId")),
-        "payment_amount": money(payment.get("amount")),
-        "payment_status": text(payment.get("status")),
-        "items": items,
-    }
+    result = {name: t.fact.told.get(name) for name in FIELDS}
+    for name in AMOUNTS:
+        result[name] = money(result[name])
+    if result["customer_address"] is not None:
+        result["customer_address"] = json.loads(result["customer_address"])
+    if result["items"] is not None:
+        result["items"] = [line_of(line) for line in result["items"]]
+    return result
 
 
-def order_in(document, source):
-    """Where the order lies in the document: form 2, form 1, or the bare order of a poll."""
-    if source in POLLED:
-        return document
-    data = document["data"]
-    return data["order"] if isinstance(data.get("order"), dict) else data
-
-
-def part(order, name):
-    value = order.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def text(value):
-    """Any scalar serves as text, as it is written in JSON."""
-    if value is None or isinstance(value, (dict, list)):
-        return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def dict_or_none(value):
-    return value if isinstance(value, dict) else None
-
-
-def first(*values):
-    return next((value for value in values if value is not None), None)
-
-
-def lines_of(cart):
-    """[product, quantity, price, total, variant, metadata] of each line; None: no list carried."""
-    items = items_in(cart)
-    if items is None:
-        return None
-    return [
-        [
-            text(item.get("productId")),
-            int(item["quantity"]) if "quantity" in item else None,
-            money(item.get("price")),
-            money(item.get("total")),
-            text(item.get("variant")),
-            dict_or_none(item.get("metadata")),
-        ]
-        for item in items
-    ]
-
-
-def items_in(cart):
-    """The lines as sent; a list that holds anything but objects is none."""
-    items = cart.get("items")
-    if isinstance(items, list) and all(isinstance(item, dict) for item in items):
-        return items
-    return None
-
-
-# --- values -------------------------------------------------------------------------------------
-
-
-def amounts_usable(order):
-    """Money, quantities and currencies; what we cannot read exactly we do not read at all."""
-    cart, payment = part(order, "cart"), part(order, "payment")
-    items = items_in(cart) or []
-    amounts = [cart[name] for name in ("subtotal", "total") if name in cart]
-    amounts += [owner["amount"] for owner in (order, payment) if "amount" in owner]
-    amounts += [item[name] for item in items for name in ("price", "total") if name in item]
-    counts = [item["quantity"] for item in items if "quantity" in item]
-    currencies = [owner.get("currency") for owner in (order, cart)]
-    return (
-        all(money(amount) is not None for amount in amounts)
-        and all(is_count(count, 1) for count in counts)
-        and ("itemCount" not in cart or is_count(cart["itemCount"], 0))
-        and all(re.fullmatch("[A-Z]{3,5}", text(c) or "{") for c in currencies if c is not None)
+def line_of(line):
+    """[product, quantity, price, total, variant, metadata]"""
+    product, variant, metadata = (
+        json.loads(line[name]) if name in line else None
+        for name in ("product_id", "variant", "metadata")
     )
+    quantity, price, total = (money(line.get(name)) for name in ("quantity", "price", "total"))
+    return [product, quantity, price, total, variant, metadata]
 
 
-def money(number):
-    """The amount digit for digit, or None: at most 20 digits before the point and 18 after it."""
-    if not isinstance(number, Decimal) or number < 0:
+def money(digits):
+    """A JSON number as PostgreSQL writes it, no digit lost."""
+    if digits is None:
         return None
-    _, digits, exponent = number.as_tuple()
-    if -exponent > 18 or (number and len(digits) + exponent > 20):
-        return None
-    if exponent > 0:
-        return str(int(number))
-    return format(number.copy_abs(), "f")
-
-
-def is_count(number, smallest):
-    return (
-        isinstance(number, Decimal)
-        and number == number.to_integral_value()
-        and smallest <= number <= 10**9
-    )
-
-
-RFC_3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:[0-5]\d):([0-5]\d|60)(?:\.(\d+))?"
-    r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
-    re.ASCII,
-)
-
-
-def instant(stamp):
-    """Microseconds since 1970, or None for what is no RFC 3339 time of the years 2000 to 2100."""
-    match = RFC_3339.fullmatch(stamp) if isinstance(stamp, str) else None
-    if not match:
-        return None
-    day, minutes, seconds, fraction, sign, hours_off, minutes_off = match.groups()
-    try:
-        time = datetime.fromisoformat(day + "T" + minutes + ":00+00:00")
-    except ValueError:
-        return None
-    offset = timedelta(hours=int(hours_off or 0), minutes=int(minutes_off or 0))
-    time -= offset if sign == "+" else -offset
-    if seconds == "60" and (time + timedelta(minutes=1)).strftime("%d%H%M") != "010000":
-        return None  # only the last minute of a month has such a second
-    time += timedelta(seconds=int(seconds))
-    if not 2000 <= time.year <= 2100:
-        return None
-    return (time - EPOCH) // timedelta(microseconds=1) + int((fraction or "0").ljust(6, "0")[:6])
+    number = Decimal(digits)
+    if not number:
+        number = number.copy_abs()
+    return format(number, "f")
 
 
 # --- what has been tried ------------------------------------------------------------------------

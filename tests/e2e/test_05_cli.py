@@ -663,12 +663,12 @@ class WithDatabase(Case):
     def test_each_right_that_is_missing_is_named(self):
         database = self.cluster.migrated()
         self.assertEqual(len(self.online(database, 0)), 0)
-        database.query("revoke execute on function torque.link_made(json),"
+        database.query("revoke execute on function torque.link_made(text, timestamptz),"
                        " torque.reconcile_next(timestamptz) from orderd")
         faults = self.online(database, 1)
         self.assertEqual(len(faults), 1)
         self.assertIn("may not execute torque.link_made, torque.reconcile_next;", faults[0])
-        database.query("drop function torque.link_made(json)")
+        database.query("drop function torque.link_made(text, timestamptz)")
         self.assertEqual(self.online(database, 1), faults)
 
     def test_a_server_that_forgets_in_a_crash_is_a_fault_unless_allowed(self):

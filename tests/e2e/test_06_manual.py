@@ -29,6 +29,7 @@ LIMITS = (
      ("BATCH_QUEUE_FACTS_MAX", 1), ("BATCH_QUEUE_BYTES_MAX", MIB)),
     ("orderd.8", "no new call to the API, at most %d s.", ("SERVICE_DRAIN_MS", SECOND)),
     ("orderd.8", "other than 1 to %d of letters", ("FACT_ORDER_ID_MAX", 1)),
+    ("orderd.8", "More than %d arrays and objects within each other", ("JSON_DEPTH_MAX", 1)),
     ("orderd.8", "A call takes %d s at most, an answer is %d MiB with %d KiB of headers",
      ("TORQUE_CALL_MS", SECOND), ("CLIENT_BODY_MAX", MIB), ("CLIENT_HEAD_MAX", KIB)),
     ("orderd.8", "So many, from 1 to %d; else %d.",
@@ -155,6 +156,34 @@ def exits_of_the_manual(verbs, page):
     return told
 
 
+def exits_of_calls(text, texts):
+    """{how a call to the API ended: the number that the verb then ends with}"""
+    body = re.search(r"^static int exit_code\(enum torque_end end\)\n\{(.*?)^\}", text,
+                     re.MULTILINE | re.DOTALL).group(1)
+    ends, waiting = {}, []
+    for end, code in re.findall(r"case TORQUE_(\w+):|return (EX_\w+);", body):
+        if end:
+            waiting.append(end)
+        else:
+            ends.update(dict.fromkeys(waiting, number(code, texts)))
+            waiting = []
+    return ends
+
+
+# What EXIT STATUS says of calls to the API.
+CALLS = (("GOOD", "All is well"), ("RATE_LIMITED", "wait (429)"), ("SERVER_ERROR", "fails (5xx)"),
+         ("UNAUTHORIZED", "the API refuses the key"), ("REFUSED", "a request that it refuses"),
+         ("NOT_FOUND", "an order that the API does not know"),
+         ("UNREACHABLE", "the API is unreachable"))
+
+
+def exits_told_of_calls(page):
+    items = re.findall(r"^\.It (\d+)\n(.*?)(?=^\.It|^\.El)", part(page, ".Sh EXIT STATUS"),
+                       re.MULTILINE | re.DOTALL)
+    return {end: [int(code) for code, text in items if words in text.replace("\n", " ")]
+            for end, words in CALLS}
+
+
 class Manual(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -278,10 +307,7 @@ class Manual(unittest.TestCase):
         names = re.search(r"reason_names\[REASON_COUNT\] = \{(.*?)\};",
                           read("daemon/order/event.c"), re.DOTALL).group(1)
         code = re.findall(r'= "([a-z_]+)"', names)
-        code += re.findall(
-            r"\b(?:why :=|then|worse\(\w+,) '(bad_\w+|amount_is_text|too_many_facts)'",
-            read("sql", "ingest.sql") + read("sql", "details.sql"))
-        code += re.findall(r"'(database_)' \|\| sqlstate", read("sql", "ingest.sql"))
+        code += re.findall(r"quarantine_facts\([^;']*'([a-z_]+)'", read("sql", "ingest.sql"))
         terms = re.findall(r"^\.It Li (.+)$", part(self.orderd8, ".Sh QUARANTINE"), re.MULTILINE)
         manual = [word for term in terms for word in re.findall(r"[a-z_]+", term.split(" Ns ")[0])]
         compare(self, "reasons", code, manual)
@@ -300,6 +326,16 @@ class Manual(unittest.TestCase):
         name = "daemon/command/backfill.c"
         planted = self.texts[name].replace("EX_NOPERM", "EX_UNAVAILABLE")
         self.assertNotEqual(exits_of_the_code(self.verbs, {**self.texts, name: planted}), code)
+
+    def test_a_call_that_failed_ends_with_the_code_that_says_so(self):
+        name = "daemon/command/api_session.c"
+        ends = exits_of_calls(self.texts[name], self.texts)
+        told = exits_told_of_calls(self.orderd8)
+        self.assertEqual(told, {end: [ends[end]] for end, _ in CALLS})
+        planted = self.texts[name].replace("return EX_TEMPFAIL;", "return EX_UNAVAILABLE;")
+        self.assertNotEqual(exits_of_calls(planted, self.texts), ends)
+        planted = self.orderd8.replace(", or the API refuses the key", "")
+        self.assertNotEqual(exits_told_of_calls(planted), told)
 
     def test_every_signal_is_described(self):
         code = re.findall(r"\b(SIG(?:HUP|TERM|INT|USR1|USR2|QUIT))\b",

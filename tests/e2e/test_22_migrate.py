@@ -50,11 +50,11 @@ class Migrate(unittest.TestCase):
 
     def test_nothing_becomes_the_schema_and_status_says_so(self):
         self.assertIn("there is no schema", self.run_verb("--status", code=FOUND))
-        self.assertIn("version 3, from 0", self.run_verb())
+        self.assertIn("version 2, from 0", self.run_verb())
         self.assertIn("up to date", self.run_verb("--status"))
         state = json.loads(self.run_verb("--status", "--json"))
         self.assertEqual((state["installed"], state["version"], state["needed"],
-                          state["functions_differ"]), (True, 3, 3, False))
+                          state["functions_differ"]), (True, 2, 2, False))
 
     def test_the_daemons_own_role_can_ask_for_the_status(self):
         self.run_verb()
@@ -109,6 +109,11 @@ class Migrate(unittest.TestCase):
                             " where name in ('0001_orders.sql', 'ingest.sql')")
         before = self.history()
         self.assertIn("0001_orders.sql: the database ran another file", self.run_verb(code=DATAERR))
+        self.database.query("insert into torque_internal.migration (name, sha256, version)"
+                            " values ('0003_sessions.sql', sha256('x'), 'x')")
+        self.assertIn("of a version that was never released: give orderd a new one",
+                      self.run_verb(code=DATAERR))
+        self.database.query("delete from torque_internal.migration where name like '0003%'")
         self.assertEqual(self.history(), before)
         self.run_verb("--status", code=DATAERR)
         self.run_verb("--dry-run", code=DATAERR)

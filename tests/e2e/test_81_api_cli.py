@@ -443,10 +443,20 @@ class Sync(Case):
         self.assertIn("try again", err)
 
     def test_an_answer_that_cannot_be_used_is_quarantined(self):
-        self.api.answers = [(200, '{"success":true,"order":{"id":"order_1","status":7}}')]
+        self.database.query("alter table torque.orders add constraint planted_check"
+                            " check (status <> 'pending')")
+        self.api.answers = [(200, '{"success":true,"order":{"id":"order_1","status":"pending"}}')]
         out, err = self.orderd("sync", "order_1", code=65)
-        self.assertEqual(out, "order_1 7 quarantined\n")
+        self.assertEqual(out, "order_1 pending quarantined\n")
         self.assertIn("torque.quarantine says why", err)
+
+    def test_a_status_that_is_no_word_is_as_if_absent(self):
+        self.api.answers = [(200, '{"success":true,"order":{"id":"order_1","status":7}}')]
+        out, _ = self.orderd("sync", "order_1")
+        self.assertEqual(out, "order_1 7 applied\n")
+        self.assertEqual(self.database.query(
+            "select status, (select faults from torque.order_events) from torque.orders"),
+            [["unknown", "{status}"]])
 
     def test_an_answer_that_the_database_refuses_is_told_and_its_call_is_over(self):
         self.database.query(
@@ -588,6 +598,11 @@ class Ends(Case):
             self.api.answers = [(400, body)]
             self.fails(65, r"^orderd: .*HTTP 400")
 
+    def test_a_database_that_forbids_it_is_77(self):
+        self.database.query("revoke execute on function torque.claim_call from orderd")
+        self.fails(77, "^orderd: permission denied for function claim_call$")
+        self.assertEqual(self.api.log, [])
+
     def test_statuses_have_their_exit_codes(self):
         for fault, code in (("401", 77), ("403", 77), ("500", 75), ("503", 75),
                             ("other_error_shape", 75), ("redirect", 69), ("html", 69),
@@ -726,6 +741,11 @@ class Backfill(Case):
         self.api.api_key = "another"
         _, err = self.orderd("backfill", code=77)
         self.assertIn("the API refuses the key", err)
+
+    def test_a_database_that_forbids_the_job_is_77(self):
+        self.database.query("revoke execute on function torque.backfill_start from orderd")
+        _, err = self.orderd("backfill", code=77)
+        self.assertRegex(err, "^orderd: permission denied for function backfill_start\n$")
 
     def test_a_database_that_is_away_is_69_in_one_line(self):
         self.write("orderd.conf", "[database]\nconninfo = host=%s dbname=nowhere\n"

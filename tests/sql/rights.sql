@@ -38,7 +38,9 @@ cross join unnest(array[
     $$select * from torque_internal.migration$$,
     $$update torque_internal.rules set version = 0$$,
     $$select torque_internal.refold('x')$$,
-    $$select torque_internal.busy_orders(array['x'])$$,
+    $$select torque_internal.lock_orders(array['x'])$$,
+    $$select torque_internal.take_facts('{}')$$,
+    $$select * from torque_internal.open_order$$,
     $$create table torque.t ()$$,
     $$create function torque.f() returns int language sql as 'select 1'$$,
     $$alter function torque.schema_state() owner to current_user$$,
@@ -56,10 +58,10 @@ insert into tried
 select r, s
 from unnest(array['torque_analyst', 'torque_reader', 'torque_operator', 'nobody']) as r
 cross join unnest(array[
-    $$select torque.ingest('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')$$,
-    $$select torque.ingest_each('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')$$,
+    $$select torque.take_many(NOTHING)$$,
+    $$select torque.take_each(NOTHING)$$,
+    $$select torque.take(NONE)$$,
     $$select torque.ingest_unusable('{}', '{}', '{}', '{}')$$,
-    $$select torque.ingest_polled('{}', '{}', '{}', '{}', '{}')$$,
     $$select torque.schema_state()$$
 ]) as s;
 insert into tried
@@ -84,16 +86,30 @@ from unnest(array[
     $$select body from torque.quarantine$$
 ]) as s;
 
+-- Calls of the doors with nothing in them.
+create function pg_temp.called(statement text)
+returns text
+language sql
+as $$
+    select replace(
+        replace(
+            statement, 'NOTHING', array_to_string(array_fill($q$'{}'$q$::text, array[34]), ', ')
+        ),
+        'NONE', array_to_string(array_fill('null'::text, array[33]), ', ')
+    )
+$$;
 create role nobody;
-select is(pg_temp.refused(of_role, statement), '42501', of_role || ' may not ' || statement)
+select is(pg_temp.refused(of_role, pg_temp.called(statement)), '42501',
+    of_role || ' may not ' || statement)
 from tried;
 
 -- And that the same way of asking lets through what is granted.
-select is(pg_temp.refused(of_role, statement), 'allowed', of_role || ' may ' || statement)
+select is(pg_temp.refused(of_role, pg_temp.called(statement)), 'allowed',
+    of_role || ' may ' || statement)
 from (
     values
         ('orderd'::name, $$select torque.schema_state()$$),
-        ('orderd', $$select torque.ingest('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')$$),
+        ('orderd', $$select torque.take_many(NOTHING)$$),
         ('torque_reader', $$select * from torque.orders$$),
         ('torque_reader', $$select * from torque.order_events$$),
         ('torque_reader', $$select * from torque.quarantine$$),

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
-from support import pg, tap
+from support import facts, pg, tap
 from support.fake_torque import stamp
 from test_reconcile_time import ingest
 from walks import literal
@@ -98,7 +98,7 @@ class Rules(unittest.TestCase):
     def page(self, window, answer, at=0, offset=0):
         return self.session.value("select torque.reconcile_page(%s, %s, %s, null, null, null, %s)"
                                   % (self.ask(window, at=at, offset=offset), time(at), time(at + 1),
-                                     literal(json.dumps(answer))))
+                                     facts.page(json.dumps(answer))))
 
     def failed(self, kind, at=0, status=None, **what):
         return self.session.value(
@@ -181,7 +181,7 @@ class Answers(Rules):
                 call = self.ask(order_id="o")
                 self.assertEqual("malformed", self.session.value(
                     "select torque.reconcile_lookup(%s, %s, %s, null, null, null, %s)" % (
-                        call, time(0), time(1), literal(json.dumps({"order": answer})))))
+                        call, time(0), time(1), facts.answer(json.dumps({"order": answer})))))
                 self.assertEqual(self.value("count(*) from torque.orders"), "0")
                 self.session.query("delete from torque_internal.lookup")
 

@@ -138,7 +138,9 @@ PROMISES = {
                 when 'event_type' <> all (faults)
                 then left(j ->> case when is_second then 'type' else 'event' end, 63) end
             or left(c ->> 'status', 63) is distinct from case
-                when 'status' <> all (faults) then left(o ->> 'status', 63) end""",
+                when 'status' = any (faults) then null
+                when o ->> 'status' ~ '^[A-Za-z_-]*$' then lower(left(o ->> 'status', 63))
+                else left(o ->> 'status', 63) end""",
     "a text or an amount is what stands in its place": """
         select f.n from fact f
         cross join (values

@@ -249,7 +249,8 @@ class Rules(unittest.TestCase):
             " values (%s, 'verify', %s, %s)" % (literal(order_id), poller.time(), poller.time()))
 
     def link_made(self, answer):
-        self.session.query("select torque.link_made(%s)" % literal(json.dumps(answer)))
+        self.session.query("select torque.link_made(%s, %s)" % (
+            literal(answer["sessionId"]), literal(answer["expiresAt"])))
 
     def test_an_open_order_is_looked_up_once_when_its_checkout_session_is_over(self):
         poller = self.poller().quiet()
@@ -301,10 +302,9 @@ class Rules(unittest.TestCase):
         self.assertEqual([call[1] for call in poller.calls], ["open", "silence"])
 
     def test_an_answer_that_does_not_say_when_a_session_is_over_is_no_fault(self):
-        for answer in ({}, [], 7, {"sessionId": "s"}, {"expiresAt": stamp(START)},
-                       {"sessionId": 7, "expiresAt": stamp(START)},
-                       {"sessionId": "s", "expiresAt": 1700000000},
-                       {"sessionId": "s", "expiresAt": "soon"},
+        for answer in ({"sessionId": None, "expiresAt": None},
+                       {"sessionId": "s", "expiresAt": None},
+                       {"sessionId": None, "expiresAt": stamp(START)},
                        {"sessionId": "s", "expiresAt": "infinity"}):
             self.link_made(answer)
         self.assertEqual(self.sessions(), [])

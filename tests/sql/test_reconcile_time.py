@@ -7,7 +7,6 @@ Hours of a busy shop are lived through in simulated time: every call is in the s
 How many there are, and which: support/scale.py.
 """
 
-import hashlib
 import heapq
 import random
 import sys
@@ -19,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
-from support import pg, scale, tap
+from support import facts, pg, scale, tap
 from support.fake_torque import RollingMinute, Shop, seconds_of, stamp
 from walks import literal
 
@@ -64,18 +63,11 @@ def plant(database, function, sound, faulty):
     database.query(text.replace(sound, faulty))
 
 
-def ingest(facts):
+def ingest(webhooks):
     """The statement that takes in webhooks: (order, status, occurred, received) each."""
-    bodies = ['{"event":"%s","timestamp":"%s","data":{"orderId":"%s","status":"%s"}}' % (
-        EVENT[status], stamp(at), order_id, status) for order_id, status, at, _ in facts]
-    row = ",".join("(%s,'\\x%s'::bytea,null,%s,%s,%s::timestamptz,%s::timestamptz,%s::json)" % (
-        literal(order_id), hashlib.sha256(body.encode()).hexdigest(), literal(EVENT[status]),
-        literal(status), literal(stamp(at)), literal(stamp(received)), literal(body))
-        for (order_id, status, at, received), body in zip(facts, bodies))
-    names = "order_id, key, event_id, event_type, status, occurred, received, body"
-    return "select torque.ingest(%s) from (values %s) as f(%s)" % (
-        ", ".join("array_agg(%s%s)" % (name, "::text" if name == "event_id" else "")
-                  for name in names.split(", ")), row, names)
+    return "select torque.take_many(%s)" % facts.arrays([
+        facts.webhook(order_id, EVENT[status], stamp(at), stamp(received), claimed_status=status)
+        for order_id, status, at, received in webhooks])
 
 
 class BusyShop(Shop):
@@ -273,10 +265,10 @@ class Change:
         return self.ask(plan, fault)
 
     def tell(self, asked):
-        facts = [(order_id, self.expected[order_id], at, max(at, asked) + 0.01)
+        webhooks = [(order_id, self.expected[order_id], at, max(at, asked) + 0.01)
                  for order_id, at in self.changes.items()]
-        if facts:
-            self.session.query(ingest(facts))
+        if webhooks:
+            self.session.query(ingest(webhooks))
 
     def wrong(self):
         here = walks.table_rows(self.session)

@@ -51,12 +51,14 @@ class Reviewed(unittest.TestCase):
         planted = self.cluster.migrated()
         planted.query("alter table torque.orders add column planted text;"
                       "grant select (order_id) on torque.orders to orderd;"
-                      "grant execute on function torque_internal.refold(text) to public")
+                      "grant execute on function"
+                      " torque_internal.refold(text, torque_internal.fact[]) to public")
         found = self.differences(planted, *REVIEWED[0])
         self.assertIn("+    planted text", found)
         found = self.differences(planted, *REVIEWED[1])
         self.assertIn("+orderd: select on column torque.orders.order_id", found)
-        self.assertIn("+public: execute on function torque_internal.refold(text)", found)
+        self.assertIn("+public: execute on function"
+                      " torque_internal.refold(text,torque_internal.fact[])", found)
 
 
 def accept():

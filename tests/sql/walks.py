@@ -10,6 +10,7 @@ import copy
 import json
 from typing import NamedTuple
 
+from support import facts
 from support.fake_torque import stamp
 
 # Faults of the transport, as the daemon reports them: kind, HTTP status, Retry-After.
@@ -110,9 +111,10 @@ class Poller:
         if fault in TRANSPORT or status != 200:
             verdict = self.failed(plan, asked, fault, status)
         else:
-            name = "reconcile_page" if plan.action == "list" else "reconcile_lookup"
+            name, says = (("reconcile_page", facts.page) if plan.action == "list"
+                          else ("reconcile_lookup", facts.answer))
             verdict = self.value("select torque.%s(%s, %s, %s, null, %s, %s)" % (
-                name, plan.call_id, self.time(asked), self.time(), self.head(), literal(body)))
+                name, plan.call_id, self.time(asked), self.time(), self.head(), says(body)))
         self.calls.append((asked, plan.priority, plan.action, verdict))
         self.now += 0.001
         return verdict

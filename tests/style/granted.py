@@ -53,7 +53,7 @@ class PlantedFaults(unittest.TestCase):
             "        ),\n        torque.b()\n    to orderd, torque_operator;\n"
             "-- grant execute on function torque.c() to orderd;\n"
             "grant execute on function torque.d() to torque_operator;\n"),
-            {"torque.a(text[],bytea)", "torque.b()"})
+            {"torque.a", "torque.b"})
 
 
 if __name__ == "__main__":

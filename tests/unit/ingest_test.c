@@ -1,5 +1,7 @@
 #include "flow/ingest.h"
 
+#include <endian.h>
+
 #include "check.h"
 
 enum { OUTCOMES_MAX = 8 };
@@ -43,7 +45,16 @@ static void check_answers(void)
 
 static bool says(const struct store_call *call, const char *function)
 {
-	return strncmp(call->statement + strlen("select torque."), function, strlen(function)) == 0;
+	return strstr(call->statement, function) != NULL;
+}
+
+/* Of an array in binary format. */
+static uint32_t elements(const struct store_param *param)
+{
+	uint32_t count;
+
+	memcpy(&count, param->bytes + 12, sizeof(count));
+	return be32toh(count);
 }
 
 static void check_calls(void)
@@ -64,14 +75,34 @@ static void check_calls(void)
 		"without facts nothing is called");
 	ingest_add(&ingest, &usable);
 	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 1 &&
-			says(&calls[0], "ingest(") && calls[0].param_count == 8,
-		"usable facts are one call");
+			says(&calls[0], "torque.take($1::text, $2::bytea, ") &&
+			calls[0].param_count == FACTS_SCALARS,
+		"a usable fact is one call");
 	CHECK(ingest_calls(&ingest, true, calls, &count) && count == 1 &&
-			says(&calls[0], "ingest_each("),
-		"or, one by one, another");
+			says(&calls[0], "torque.take_each($1::text[], ") &&
+			calls[0].param_count == FACTS_COLUMNS,
+		"or, when it was refused, another");
+	ingest_add(&ingest, &usable);
+	ingest_add(&ingest, &usable);
+	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 1 &&
+			says(&calls[0], ", torque.take($34::text, ") &&
+			says(&calls[0], ", torque.take($67::text, ") &&
+			calls[0].param_count == 3 * FACTS_SCALARS,
+		"a few are as many calls in one statement");
+	ingest_add(&ingest, &usable);
+	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 1 &&
+			says(&calls[0], "torque.take_many($1::text[], ") &&
+			calls[0].param_count == FACTS_COLUMNS && elements(&calls[0].params[0]) == 4,
+		"more of them are one call with arrays");
+	CHECK(!calls[0].params[9].bytes, "of which those with nothing in them are null");
+	CHECK(ingest_calls(&ingest, true, calls, &count) && count == 1 &&
+			says(&calls[0], "torque.take_each(") && elements(&calls[0].params[0]) == 4,
+		"and when they were refused, another");
+	ingest_clear(&ingest);
+	ingest_add(&ingest, &usable);
 	ingest_add(&ingest, &unusable);
 	CHECK(ingest_calls(&ingest, false, calls, &count) && count == 2 &&
-			says(&calls[0], "ingest_unusable(") && says(&calls[1], "ingest("),
+			says(&calls[0], "ingest_unusable(") && says(&calls[1], "torque.take("),
 		"unusable bodies go first: the last call's answer comes back");
 	ingest_clear(&ingest);
 	ingest_add(&ingest, &unusable);
@@ -86,19 +117,24 @@ static void check_calls(void)
 		"so is one that is empty");
 	usable.body.len = ARRAY_BYTES_MAX;
 	ingest_add(&ingest, &usable);
-	CHECK(!ingest_calls(&ingest, false, calls, &count), "what does not fit is told");
+	CHECK(!ingest_calls(&ingest, true, calls, &count), "what does not fit is told");
 	ingest_fini(&ingest);
 }
 
-/* Behind the number of dimensions: whether any element is null. */
+/* A scalar, or any element of an array: as it says behind the number of its dimensions. */
 static bool has_null(const struct store_call *call, size_t param)
 {
-	return call->params[param].bytes[7] != 0;
+	const char *bytes = call->params[param].bytes;
+
+	return !bytes || (call->param_count == FACTS_COLUMNS && bytes[7] != 0);
 }
 
 static void check_absent(void)
 {
-	struct fact fact = { .order_id = "o1", .event_type = "order.paid", .body = TEXT("{}") };
+	struct fact fact = { .order_id = "o1",
+		.event_type = "order.paid",
+		.has_event_type = true,
+		.body = TEXT("{}") };
 	struct store_call calls[INGEST_CALLS_MAX];
 	struct ingest ingest;
 	size_t count;
@@ -109,6 +145,13 @@ static void check_absent(void)
 			has_null(&calls[0], 4) && has_null(&calls[0], 5),
 		"an event id, a status and a time that are not there are null");
 	CHECK(!has_null(&calls[0], 0) && !has_null(&calls[0], 3), "what is there is not");
+	for (size_t i = 0; i < INGEST_FEW_MAX; i++) {
+		ingest_add(&ingest, &fact);
+	}
+	/* Behind the source. */
+	CHECK(ingest_calls(&ingest, false, calls, &count) && has_null(&calls[0], 3) &&
+			has_null(&calls[0], 5) && has_null(&calls[0], 6) && !has_null(&calls[0], 4),
+		"so it is with many facts");
 	ingest_fini(&ingest);
 }
 

@@ -152,11 +152,63 @@ static void check_halves(void)
 	CHECK(strcmp(order_of(&queue.waiting), "1234567") == 0, "and costs the others nothing");
 }
 
+/* The batch in flight is refused; how many of its facts are lost. */
+static size_t refuse(enum refusal refusal)
+{
+	queue_gather(&queue, &queue);
+	queue_take_batch(&queue, &batch);
+	retry_refused(&queue, &batch, refusal, "23514");
+	return strlen(order_of(&batch));
+}
+
+static void check_data(void)
+{
+	fill(4, 1);
+	CHECK(refuse(REFUSAL_DATA) == 0 && facts[0].isolated && facts[3].isolated &&
+			strcmp(order_of(&queue.waiting), "0123") == 0,
+		"refused for its data, a batch goes again at once, each fact on its own");
+	CHECK(refuse(REFUSAL_DATA) == 0 && facts[0].batch_limit == 2, "then in halves");
+	CHECK(refuse(REFUSAL_DATA) == 0 && facts[0].batch_limit == 1, "until one is alone");
+	CHECK(refuse(REFUSAL_DATA) == 0 && strcmp(facts[0].fact.unusable, "database_23514") == 0 &&
+			strcmp(order_of(&queue.waiting), "0123") == 0,
+		"which goes as bytes for the quarantine, with the reason");
+	CHECK(refuse(REFUSAL_DATA) == 1 && strcmp(order_of(&queue.waiting), "123") == 0,
+		"and is lost when that is refused, too");
+}
+
+static void check_operator(void)
+{
+	fill(4, 1);
+	CHECK(refuse(REFUSAL_OPERATOR) == 0 && strcmp(order_of(&queue.deferred), "0123") == 0 &&
+			facts[0].batch_limit == FACTS,
+		"an operator's error is waited for once, by all together");
+	queue_requeue_due(&queue, INT64_MAX);
+	CHECK(refuse(REFUSAL_OPERATOR) == 0 && facts[0].batch_limit == 2 &&
+			queue_next_retry_ms(&queue) == 0,
+		"met twice it is looked for in halves");
+	refuse(REFUSAL_OPERATOR);
+	CHECK(refuse(REFUSAL_OPERATOR) == 1, "met alone it costs that fact");
+}
+
+static void check_taken_over(void)
+{
+	struct queue other;
+
+	fill(3, 1);
+	queue_init(&other);
+	queue_gather(&other, &queue);
+	CHECK(other.count == 3 && facts[2].queue == &other && TAILQ_EMPTY(&queue.waiting),
+		"another connection takes over what waits");
+}
+
 int main(void)
 {
 	check_company();
 	check_order();
 	check_back_off();
 	check_halves();
+	check_data();
+	check_operator();
+	check_taken_over();
 	return check_done();
 }
