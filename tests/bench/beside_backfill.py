@@ -24,7 +24,6 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import datetime, timezone
 
 from support import daemon, fake_torque, http as webhooks, pg, wait
 
