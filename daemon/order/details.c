@@ -131,7 +131,7 @@ static enum scalar read_text(const struct field_row *row, const struct json *val
 	case AS_LINES:
 		break;
 	}
-	assert(!"a type of text");
+	assert(false); /* none of these is a text */
 	return SCALAR_FAULT;
 }
 
