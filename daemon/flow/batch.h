@@ -5,7 +5,7 @@
  * order id, so that two connections seldom wait for each other.
  *
  * A fact whose transaction was lost or unsure is offered again (ingest is idempotent) until its
- * deadline; one that the database refuses is isolated from its batch and quarantined alone.
+ * deadline; one whose data the database refuses is quarantined, and costs the others nothing.
  */
 #pragma once
 

@@ -20,7 +20,6 @@ enum {
 /* Classes of characters, RFC 9110 5.6 and RFC 3986 2.3. */
 enum {
 	GRAMMAR_DIGIT = 1,
-	GRAMMAR_ALNUM = 2,   /* ASCII letters and digits */
 	GRAMMAR_TOKEN = 4,   /* tchar: methods, field names, codings */
 	GRAMMAR_VISIBLE = 8, /* 0x21 to 0x7e */
 	GRAMMAR_VALUE = 16,  /* what a field value may hold: visible, space, tab, obs-text */

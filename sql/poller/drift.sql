@@ -1,5 +1,5 @@
--- The rows of a list become facts, and what no webhook had told is noted. Replaced whole by every
--- migrate.
+-- Of a list the rows that differ from the orders here are taken, and what no webhook had told is
+-- noted. Replaced whole by every migrate.
 
 set search_path = pg_catalog, pg_temp;
 
