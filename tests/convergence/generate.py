@@ -361,7 +361,10 @@ class Teller:
         if not is_list and self.chance(0.1):
             fields.append('"shipping":' + self.amount("shipping"))
         if not is_list and self.chance(0.1):
-            fields.append('"discounts":' + self.amount("discounts"))
+            sent, digits = self.number()
+            if sent == "[]":
+                digits = "0"  # a list of no discounts
+            fields.append('"discounts":' + self.tell("discounts", sent, digits))
         if not is_list and self.chance(0.5):
             fields.append('"items":' + self.items())
         return "{" + ",".join(fields) + "}"
