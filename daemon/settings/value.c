@@ -1,6 +1,7 @@
 /* A value is told what it is by its rule: it is parsed, or refused with what it should be. */
 #include "settings/value.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -212,6 +213,7 @@ void value_expected(const struct value_rule *rule, char out[VALUE_EXPECTED_MAX])
 /* What a person probably meant, when the form of the value tells. */
 static const char *hint(const struct value_rule *rule, struct text value)
 {
+	assert(value.ptr && value.len > 0);
 	char first = value.ptr[0];
 	bool is_number = value.ptr[value.len - 1] >= '0' && value.ptr[value.len - 1] <= '9' &&
 			 all_of(value, "");
