@@ -241,42 +241,36 @@ comment on column torque.missing_order.order_id is
 comment on column torque.missing_order.missing_since is
     'When the API first did not know it.';
 
-create table torque.reconcile_alarm (
+-- The machine room.
+
+-- What somebody should look at, once for each thing that it is about; torque.reconcile_alarm has
+-- one row for each kind. What is over is forgotten after a week.
+create table torque_internal.alarm (
+    -- Its kind.
     alarm text not null,
+    -- The sweep, the order, or empty.
     subject text not null,
+    -- Since when.
     raised_at timestamptz not null,
+    -- When it was last seen.
     last_at timestamptz not null,
+    -- How often.
     times integer not null default 1,
+    -- One sentence.
     detail text,
+    -- When it was over; null: it is not.
     cleared_at timestamptz,
-    constraint reconcile_alarm_pkey
+    constraint alarm_pkey
         primary key (alarm, subject),
-    constraint reconcile_alarm_alarm_check
+    constraint alarm_alarm_check
         check (alarm in (
-            'incomplete', 'suspicious', 'unauthorized', 'refused', 'missing', 'unusable',
-            'webhooks_silent', 'status_ignored'
+            'blind', 'unreachable', 'floor', 'incomplete', 'suspicious', 'unauthorized', 'refused',
+            'missing', 'unusable', 'webhooks_silent', 'status_ignored'
         ))
 );
-comment on table torque.reconcile_alarm is
-    'What somebody should look at.';
-comment on column torque.reconcile_alarm.alarm is
-    'incomplete, suspicious (windows), unauthorized (the API refuses the key), refused (it refuses'
-    ' a request), missing (orders that it does not know any more), unusable (orders of which it'
-    ' tells what cannot be taken in), webhooks_silent, status_ignored (it does not filter by it).';
-comment on column torque.reconcile_alarm.subject is
-    'The sweep, the order, or empty.';
-comment on column torque.reconcile_alarm.raised_at is
-    'Since when.';
-comment on column torque.reconcile_alarm.last_at is
-    'When it was last seen.';
-comment on column torque.reconcile_alarm.times is
-    'How often.';
-comment on column torque.reconcile_alarm.detail is
-    'One sentence.';
-comment on column torque.reconcile_alarm.cleared_at is
-    'When it was over; null: it is not.';
-
--- The machine room.
+create index alarm_open_idx
+    on torque_internal.alarm (alarm, last_at)
+    where cleared_at is null;
 
 -- The poller's standing with the API, and what is learnt of its manners, which is forgotten after a
 -- day. One row.

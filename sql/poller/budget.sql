@@ -48,7 +48,7 @@ returns void
 language plpgsql
 as $$
 begin
-    insert into torque.reconcile_alarm as a (alarm, subject, raised_at, last_at, detail)
+    insert into torque_internal.alarm as a (alarm, subject, raised_at, last_at, detail)
     values (what, about, at, at, sentence)
     on conflict (alarm, subject) do update
     set
@@ -66,7 +66,7 @@ returns void
 language plpgsql
 as $$
 begin
-    update torque.reconcile_alarm as a
+    update torque_internal.alarm as a
     set cleared_at = at
     where a.alarm = what
         and a.subject = about

@@ -54,7 +54,7 @@ begin
     delete from torque.missing_order m
     where m.order_id = any (ids);
     if found then
-        update torque.reconcile_alarm as a
+        update torque_internal.alarm as a
         set cleared_at = at
         where a.alarm = 'missing'
             and a.subject = any (ids)

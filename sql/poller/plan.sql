@@ -69,7 +69,7 @@ stable
 as $$
     select exists (
         select
-        from torque.reconcile_alarm a
+        from torque_internal.alarm a
         where a.alarm = 'webhooks_silent'
             and a.cleared_at is null
     )
@@ -377,6 +377,8 @@ begin
     where c.claimed_at < forgotten;
     delete from torque_internal.checkout_session s
     where s.expires_at < at - interval '7 days';
+    delete from torque_internal.alarm a
+    where a.cleared_at < at - interval '7 days';
     update torque_internal.poller as p
     set
         tidied_at = at,

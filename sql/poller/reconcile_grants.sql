@@ -37,6 +37,7 @@ grant select
     on
         torque.reconcile_window,
         torque.reconcile_alarm,
+        torque.alarm_subjects,
         torque.drift,
         torque.drift_open,
         torque.missing_order,

@@ -109,6 +109,70 @@ comment on column torque.incomplete_windows.opened_at is
 comment on column torque.incomplete_windows.next_try_at is
     'When it is asked for again.';
 
+-- However many orders a fault is about, it is one alarm.
+create or replace view torque.reconcile_alarm as
+    select
+        a.alarm,
+        count(*) filter (where a.cleared_at is null) as subjects,
+        (array_agg(a.subject order by a.cleared_at desc, a.last_at desc))[1] as example,
+        (array_agg(a.detail order by a.cleared_at desc, a.last_at desc))[1] as detail,
+        coalesce(
+            min(a.raised_at) filter (where a.cleared_at is null), max(a.raised_at)
+        ) as raised_at,
+        max(a.last_at) as last_at,
+        sum(a.times) as times,
+        case when bool_and(a.cleared_at is not null) then max(a.cleared_at) end as cleared_at
+    from torque_internal.alarm a
+    group by a.alarm;
+comment on view torque.reconcile_alarm is
+    'What somebody should look at, one row for each kind; torque.alarm_subjects has the orders and'
+    ' sweeps that it is about.';
+comment on column torque.reconcile_alarm.alarm is
+    'blind (the newest orders have not been verified for ten times sweep_every), unreachable (the'
+    ' API does not answer), floor (what is left of its limit is the merchant''s own), incomplete,'
+    ' suspicious (windows), unauthorized (the API refuses the key), refused (it refuses a request),'
+    ' missing (orders that it does not know any more), unusable (orders of which it tells what'
+    ' cannot be taken in), webhooks_silent, status_ignored (it does not filter by it).';
+comment on column torque.reconcile_alarm.subjects is
+    'How many orders or sweeps it is about now.';
+comment on column torque.reconcile_alarm.example is
+    'The order or sweep that it was last seen at, or empty.';
+comment on column torque.reconcile_alarm.detail is
+    'One sentence about that one.';
+comment on column torque.reconcile_alarm.raised_at is
+    'Since when.';
+comment on column torque.reconcile_alarm.last_at is
+    'When it was last seen.';
+comment on column torque.reconcile_alarm.times is
+    'How often.';
+comment on column torque.reconcile_alarm.cleared_at is
+    'When it was over; null: it is not. A week later it is forgotten.';
+
+create or replace view torque.alarm_subjects as
+    select
+        a.alarm,
+        a.subject,
+        a.detail,
+        a.raised_at,
+        a.last_at,
+        a.times
+    from torque_internal.alarm a
+    where a.cleared_at is null;
+comment on view torque.alarm_subjects is
+    'The orders and sweeps that the alarms of torque.reconcile_alarm are about.';
+comment on column torque.alarm_subjects.alarm is
+    'The alarm.';
+comment on column torque.alarm_subjects.subject is
+    'The order, the sweep, or empty.';
+comment on column torque.alarm_subjects.detail is
+    'One sentence.';
+comment on column torque.alarm_subjects.raised_at is
+    'Since when.';
+comment on column torque.alarm_subjects.last_at is
+    'When it was last seen.';
+comment on column torque.alarm_subjects.times is
+    'How often.';
+
 create or replace view torque.backfill_progress as
     select
         b.job_id,

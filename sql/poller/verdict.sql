@@ -37,7 +37,7 @@ begin
         and w.status is not distinct from r.status
         and w.job_id is null
         and w.opened_at <= r.opened_at;
-    update torque.reconcile_alarm as a
+    update torque_internal.alarm as a
     set cleared_at = at
     where a.alarm in ('incomplete', 'suspicious')
         and a.cleared_at is null

@@ -257,8 +257,8 @@ class Reconcile(WithShop):
                 execute function public.object()""" % (sqlstate, trigger))
 
     def alarms(self):
-        return self.database.query("select alarm, subject from torque.reconcile_alarm"
-                                   " where cleared_at is null order by 1, 2")
+        return self.database.query("select alarm, subject from torque.alarm_subjects"
+                                   " order by 1, 2")
 
     def check_poison(self, orderd):
         """The others are here, and nothing claims that all are."""

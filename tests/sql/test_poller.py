@@ -382,6 +382,41 @@ class Pages(Rules):
         self.assertEqual(self.column("inside", window), "1")
 
 
+class Alarms(Rules):
+    def alarm(self, what, about, at=0):
+        self.session.query("select torque_internal.raise_alarm(%s, %s, 'about ' || %s, %s)" % (
+            literal(what), literal(about), literal(about), time(at)))
+
+    def told(self):
+        return self.session.query(
+            "select alarm, subjects, example, detail, cleared_at is null"
+            " from torque.reconcile_alarm order by alarm")
+
+    def clear(self, order_id, at):
+        self.session.query("select torque_internal.clear_alarm('unusable', %s, %s)" % (
+            literal(order_id), time(at)))
+
+    def test_however_many_orders_an_alarm_is_about_it_is_one_with_a_count_and_an_example(self):
+        for number in range(30):
+            self.alarm("unusable", "o%d" % number, number)
+        self.alarm("missing", "gone")
+        self.assertEqual(self.told(), [["missing", "1", "gone", "about gone", "t"],
+                                       ["unusable", "30", "o29", "about o29", "t"]])
+        self.assertEqual(self.value("count(*) from torque.alarm_subjects"), "31")
+
+    def test_an_alarm_is_over_with_the_last_order_it_is_about_and_forgotten_in_a_week(self):
+        self.alarm("unusable", "a")
+        self.alarm("unusable", "b", 1)
+        self.clear("b", 10)
+        self.assertEqual(self.told(), [["unusable", "1", "a", "about a", "t"]])
+        self.clear("a", 20)
+        self.assertEqual(self.told(), [["unusable", "0", "a", "about a", "f"]])
+        self.session.query("select torque_internal.tidy(%s)" % time(7 * DAY + 20))
+        self.assertEqual(len(self.told()), 1)
+        self.session.query("select torque_internal.tidy(%s)" % time(7 * DAY + 21))
+        self.assertEqual(self.told(), [])
+
+
 class Work(Rules):
     def want(self, priority, due, at=0):
         self.session.query("select torque_internal.want_lookup('o', %s, %s, %s)" % (

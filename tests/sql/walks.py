@@ -200,5 +200,5 @@ def verified(session, where="true"):
 
 def alarms(session):
     return json.loads(session.value(
-        "select coalesce(json_agg(alarm || ':' || subject), '[]') from torque.reconcile_alarm"
+        "select coalesce(json_agg(alarm || ':' || subject), '[]') from torque_internal.alarm"
         " where cleared_at is null"))
