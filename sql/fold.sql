@@ -375,7 +375,8 @@ begin
             becomes.last_changed_at := clock_timestamp();
         end if;
         perform torque_internal.put_orders(
-            array[becomes],
+            case when result.is_new then array[becomes] end,
+            case when not result.is_new then array[becomes] end,
             case when becomes.is_open and was.is_open is not true then array[of_order] end,
             case when was.is_open and not becomes.is_open then array[of_order] end
         );

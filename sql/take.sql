@@ -33,20 +33,21 @@ begin
 end
 $$;
 
--- Makes the lines of orders those of these carts, of which null and an empty one are none. are_new:
--- the orders have no lines yet.
-create function torque_internal.put_lines(order_ids text[], carts json[], are_new boolean)
-returns void
-language plpgsql
+-- The lines of carts; null and an empty cart have none.
+create function torque_internal.lines(order_ids text[], carts json[])
+returns table (
+    order_id text,
+    line bigint,
+    product_id text,
+    variant text,
+    quantity numeric,
+    price numeric,
+    total numeric,
+    metadata json
+)
+language sql
+immutable
 as $$
-begin
-    if not are_new then
-        delete from torque.order_items i
-        where i.order_id = any (order_ids);
-    end if;
-    insert into torque.order_items (
-        order_id, line, product_id, variant, quantity, price, total, metadata
-    )
     select
         u.order_id, c.line, c.product_id, c.variant, c.quantity, c.price, c.total, c.metadata
     from unnest(order_ids, carts) as u(order_id, cart)
@@ -55,13 +56,78 @@ begin
             product_id text, variant text, quantity numeric, price numeric, total numeric,
             metadata json
         )
-    ) with ordinality as c(product_id, variant, quantity, price, total, metadata, line);
+    ) with ordinality as c(product_id, variant, quantity, price, total, metadata, line)
+$$;
+
+-- Makes the lines of orders those of these carts, of which null and an empty one are none. are_new:
+-- the orders have no lines yet. A line keeps what columns of the merchant's own say in its place.
+create function torque_internal.put_lines(order_ids text[], carts json[], are_new boolean)
+returns void
+language plpgsql
+as $$
+begin
+    if are_new then
+        insert into torque.order_items (
+            order_id, line, product_id, variant, quantity, price, total, metadata
+        )
+        select
+            c.order_id, c.line, c.product_id, c.variant, c.quantity, c.price, c.total, c.metadata
+        from torque_internal.lines(order_ids, carts) as c;
+        return;
+    end if;
+    with cart as materialized (
+        select
+            c.order_id, c.line, c.product_id, c.variant, c.quantity, c.price, c.total, c.metadata
+        from torque_internal.lines(order_ids, carts) as c
+    ), gone as (
+        delete from torque.order_items i
+        where i.order_id = any (order_ids)
+            and not exists (
+                select
+                from cart c
+                where c.order_id = i.order_id
+                    and c.line = i.line
+            )
+    ), changed as (
+        update torque.order_items as i
+        set
+            product_id = c.product_id,
+            variant = c.variant,
+            quantity = c.quantity,
+            price = c.price,
+            total = c.total,
+            metadata = c.metadata
+        from cart c
+        where i.order_id = any (order_ids)
+            and c.order_id = i.order_id
+            and c.line = i.line
+            and row(
+                c.product_id, c.variant, c.quantity, c.price, c.total, c.metadata
+            )::text <> row(
+                i.product_id, i.variant, i.quantity, i.price, i.total, i.metadata
+            )::text
+    )
+    insert into torque.order_items (
+        order_id, line, product_id, variant, quantity, price, total, metadata
+    )
+    select
+        c.order_id, c.line, c.product_id, c.variant, c.quantity, c.price, c.total, c.metadata
+    from cart c
+    where not exists (
+        select
+        from torque.order_items i
+        where i.order_id = c.order_id
+            and i.line = c.line
+    );
 end
 $$;
 
--- Writes rows of orders, and which of them open and close by it.
+-- Writes rows of orders, new ones and others, and which of them open and close by it; null: none.
+-- Not by `on conflict`: what would be inserted is then held against the merchant's own constraints,
+-- seen by his triggers and numbered by his sequences before it is known to be there.
 create function torque_internal.put_orders(
-    rows torque_internal.order_row[],
+    made torque_internal.order_row[],
+    changed torque_internal.order_row[],
     opened text[],
     closed text[]
 )
@@ -69,46 +135,51 @@ returns void
 language plpgsql
 as $$
 begin
-    insert into torque.orders as o (
-        order_id, business_id, session_id, status, status_at, raw_status, created_at, updated_at,
-        pending_at, processing_at, completed_at, cancelled_at, refunded_at, cancellation_reason,
-        customer_email, customer_first_name, customer_last_name, customer_phone, customer_address,
-        currency, subtotal, discounts, shipping, total, item_count, payment_method,
-        payment_transaction_id, payment_amount, payment_status, has_details, is_open, held_facts,
-        verify_after, first_seen_at, last_changed_at, last_confirmed_at, newest_as_of, items_hash,
-        rules_version
-    )
-    select
-        r.order_id, r.business_id, r.session_id, r.status, r.status_at, r.raw_status, r.created_at,
-        r.updated_at, r.pending_at, r.processing_at, r.completed_at, r.cancelled_at, r.refunded_at,
-        r.cancellation_reason, r.customer_email, r.customer_first_name, r.customer_last_name,
-        r.customer_phone, r.customer_address, r.currency, r.subtotal, r.discounts, r.shipping,
-        r.total, r.item_count, r.payment_method, r.payment_transaction_id, r.payment_amount,
-        r.payment_status, r.has_details, r.is_open, r.held_facts, r.verify_after, r.first_seen_at,
-        r.last_changed_at, r.last_confirmed_at, r.newest_as_of, r.items_hash, r.rules_version
-    from unnest(rows) as r
-    on conflict (order_id) do update
-    set (
-        business_id, session_id, status, status_at, raw_status, created_at, updated_at, pending_at,
-        processing_at, completed_at, cancelled_at, refunded_at, cancellation_reason,
-        customer_email, customer_first_name, customer_last_name, customer_phone, customer_address,
-        currency, subtotal, discounts, shipping, total, item_count, payment_method,
-        payment_transaction_id, payment_amount, payment_status, has_details, is_open, held_facts,
-        verify_after, first_seen_at, last_changed_at, last_confirmed_at, newest_as_of, items_hash,
-        rules_version
-    ) = row(
-        excluded.business_id, excluded.session_id, excluded.status, excluded.status_at,
-        excluded.raw_status, excluded.created_at, excluded.updated_at, excluded.pending_at,
-        excluded.processing_at, excluded.completed_at, excluded.cancelled_at, excluded.refunded_at,
-        excluded.cancellation_reason, excluded.customer_email, excluded.customer_first_name,
-        excluded.customer_last_name, excluded.customer_phone, excluded.customer_address,
-        excluded.currency, excluded.subtotal, excluded.discounts, excluded.shipping,
-        excluded.total, excluded.item_count, excluded.payment_method,
-        excluded.payment_transaction_id, excluded.payment_amount, excluded.payment_status,
-        excluded.has_details, excluded.is_open, excluded.held_facts, excluded.verify_after,
-        excluded.first_seen_at, excluded.last_changed_at, excluded.last_confirmed_at,
-        excluded.newest_as_of, excluded.items_hash, excluded.rules_version
-    );
+    if made is not null then
+        insert into torque.orders (
+            order_id, business_id, session_id, status, status_at, raw_status, created_at,
+            updated_at, pending_at, processing_at, completed_at, cancelled_at, refunded_at,
+            cancellation_reason, customer_email, customer_first_name, customer_last_name,
+            customer_phone, customer_address, currency, subtotal, discounts, shipping, total,
+            item_count, payment_method, payment_transaction_id, payment_amount, payment_status,
+            has_details, is_open, held_facts, verify_after, first_seen_at, last_changed_at,
+            last_confirmed_at, newest_as_of, items_hash, rules_version
+        )
+        select
+            r.order_id, r.business_id, r.session_id, r.status, r.status_at, r.raw_status,
+            r.created_at, r.updated_at, r.pending_at, r.processing_at, r.completed_at,
+            r.cancelled_at, r.refunded_at, r.cancellation_reason, r.customer_email,
+            r.customer_first_name, r.customer_last_name, r.customer_phone, r.customer_address,
+            r.currency, r.subtotal, r.discounts, r.shipping, r.total, r.item_count,
+            r.payment_method, r.payment_transaction_id, r.payment_amount, r.payment_status,
+            r.has_details, r.is_open, r.held_facts, r.verify_after, r.first_seen_at,
+            r.last_changed_at, r.last_confirmed_at, r.newest_as_of, r.items_hash, r.rules_version
+        from unnest(made) as r;
+    end if;
+    if changed is not null then
+        update torque.orders as o
+        set (
+            business_id, session_id, status, status_at, raw_status, created_at, updated_at,
+            pending_at, processing_at, completed_at, cancelled_at, refunded_at,
+            cancellation_reason, customer_email, customer_first_name, customer_last_name,
+            customer_phone, customer_address, currency, subtotal, discounts, shipping, total,
+            item_count, payment_method, payment_transaction_id, payment_amount, payment_status,
+            has_details, is_open, held_facts, verify_after, first_seen_at, last_changed_at,
+            last_confirmed_at, newest_as_of, items_hash, rules_version
+        ) = row(
+            r.business_id, r.session_id, r.status, r.status_at, r.raw_status, r.created_at,
+            r.updated_at, r.pending_at, r.processing_at, r.completed_at, r.cancelled_at,
+            r.refunded_at, r.cancellation_reason, r.customer_email, r.customer_first_name,
+            r.customer_last_name, r.customer_phone, r.customer_address, r.currency, r.subtotal,
+            r.discounts, r.shipping, r.total, r.item_count, r.payment_method,
+            r.payment_transaction_id, r.payment_amount, r.payment_status, r.has_details, r.is_open,
+            r.held_facts, r.verify_after, r.first_seen_at, r.last_changed_at, r.last_confirmed_at,
+            r.newest_as_of, r.items_hash, r.rules_version
+        )
+        from unnest(changed) as r
+        where o.order_id = r.order_id
+            and o.order_id = any (array(select c.order_id from unnest(changed) as c));
+    end if;
     if opened is not null then
         insert into torque_internal.open_order (order_id)
         select u
@@ -438,7 +509,8 @@ begin
         array_agg(x.from_status order by f.ordinality) as from_statuses,
         array_agg(x.said order by f.ordinality) as to_statuses,
         array_agg(x.reason order by f.ordinality) as reasons,
-        array_agg(x.becomes) filter (where x.outcome is not null) as becomes,
+        array_agg(x.becomes) filter (where x.outcome is not null and x.is_new) as made,
+        array_agg(x.becomes) filter (where x.outcome is not null and not x.is_new) as moved,
         array_agg(f.order_id) filter (where x.stays_open and x.was_open is not true) as opened,
         array_agg(f.order_id) filter (where x.was_open and not x.stays_open) as closed,
         array_agg(f.order_id) filter (where x.outcome is not null) as changed,
@@ -568,7 +640,7 @@ begin
             facts, n.verdicts, n.from_statuses, n.to_statuses, n.reasons,
             array_fill(1, array[cardinality(facts)])
         );
-        perform torque_internal.put_orders(n.becomes, n.opened, n.closed);
+        perform torque_internal.put_orders(n.made, n.moved, n.opened, n.closed);
     end if;
     if n.new_ids is not null then
         perform torque_internal.put_lines(n.new_ids, n.new_carts, true);
