@@ -345,7 +345,7 @@ create table torque_internal.api_call (
     answered_at timestamptz,
     -- What became of it, in a word.
     outcome text,
-    -- The status of the answer; null: none came.
+    -- The status of the answer; null: none came, or none to be believed.
     http_status integer,
     -- The window it asked for.
     window_id bigint,

@@ -72,7 +72,8 @@ static int cancel(struct api_session *ask, const struct command *command, const 
 	if (code == EX_OK) {
 		show_print(command, answer->body);
 		note(ask, command->argument);
-	} else if (answer && (answer->status == 400 || answer->status == 409)) {
+	} else if (answer && answer->end == TORQUE_REFUSED &&
+		   (answer->status == 400 || answer->status == 409)) {
 		explain(ask, command->argument);
 	}
 	return code;

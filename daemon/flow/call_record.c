@@ -32,7 +32,7 @@ void call_record_answer(struct call_record *call_record, const struct torque_ans
 	say_time(answer->date_us, call_record->date);
 	say_time(answer->reset_us, call_record->reset);
 	say_number(answer->remaining, 0, call_record->remaining);
-	say_number(answer->status, 1, call_record->status);
+	say_number(answer->end == TORQUE_MALFORMED ? 0 : answer->status, 1, call_record->status);
 	say_number(answer->retry_after_s, 1, call_record->retry_after);
 	call_record->problem = answer->problem;
 }

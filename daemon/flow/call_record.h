@@ -17,7 +17,7 @@ struct call_record {
 	char date[STAMP_TEXT_MAX];
 	char remaining[CALL_RECORD_NUMBER_MAX];
 	char reset[STAMP_TEXT_MAX];
-	char status[CALL_RECORD_NUMBER_MAX];
+	char status[CALL_RECORD_NUMBER_MAX]; /* "": none, or none to be believed */
 	char retry_after[CALL_RECORD_NUMBER_MAX];
 	struct problem problem;
 };

@@ -387,7 +387,7 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	log_call(reconcile, answer);
 	keep_answer(reconcile, answer);
 	reconcile->problem = reconcile->call_record.problem;
-	if (answer->status > 0) {
+	if (torque_end_knows_key(answer->end)) {
 		note_stopped(reconcile, answer->end == TORQUE_UNAUTHORIZED);
 	}
 	record_call(reconcile);

@@ -129,24 +129,25 @@ static bool shape_is_right(struct torque *torque, struct text body)
 	return false;
 }
 
-static enum torque_end judge_status(unsigned status)
+static enum torque_end judge_status(unsigned status, bool api_said_so)
 {
 	if (status == 429) {
 		return TORQUE_RATE_LIMITED;
 	}
-	if (status == 401 || status == 403) {
-		return TORQUE_UNAUTHORIZED;
-	}
-	if (status == 404) {
-		return TORQUE_NOT_FOUND;
-	}
 	if (status >= 500) {
 		return TORQUE_SERVER_ERROR;
 	}
-	return status >= 400 ? TORQUE_REFUSED : TORQUE_MALFORMED;
+	if (status < 400 || !api_said_so) {
+		return TORQUE_MALFORMED;
+	}
+	if (status == 401 || status == 403) {
+		return TORQUE_UNAUTHORIZED;
+	}
+	return status == 404 ? TORQUE_NOT_FOUND : TORQUE_REFUSED;
 }
 
-static enum torque_end judge(struct torque *torque, const struct client_answer *client)
+static enum torque_end judge(
+	struct torque *torque, const struct client_answer *client, bool api_said_so)
 {
 	switch (client->end) {
 	case CLIENT_ANSWERED:
@@ -161,7 +162,7 @@ static enum torque_end judge(struct torque *torque, const struct client_answer *
 		return TORQUE_LATE;
 	}
 	if (client->status != 200) {
-		return judge_status(client->status);
+		return judge_status(client->status, api_said_so);
 	}
 	if (!api_answer_is_json(client_answer_field(client, "Content-Type")) ||
 		!shape_is_right(torque, client->body)) {
@@ -191,6 +192,9 @@ static void say_problem(const struct client_answer *client, struct torque_answer
 	}
 	if (client->end != CLIENT_ANSWERED) {
 		problem_say(&answer->problem, "%s", client->problem);
+	} else if (answer->has_error && answer->end == TORQUE_MALFORMED) {
+		problem_say(&answer->problem, "HTTP %u with an error that is not the API's own: %s",
+			client->status, error->error);
 	} else if (answer->has_error) {
 		problem_say(&answer->problem, "%s%s%s%s%s (HTTP %u%s%s%s%s)", error->error,
 			error->field[0] ? ": " : "", error->field, error->message[0] ? ": " : "",
@@ -259,9 +263,10 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	if (client->end == CLIENT_ANSWERED) {
 		read_fields(client, &answer);
 	}
-	answer.end = judge(torque, client);
-	answer.has_error = client->end == CLIENT_ANSWERED && answer.end != TORQUE_GOOD &&
+	answer.has_error = client->end == CLIENT_ANSWERED &&
 			   api_answer_read_error(client->body, &torque->room, &answer.error);
+	answer.end = judge(torque, client, answer.has_error && answer.error.own);
+	answer.has_error = answer.has_error && answer.end != TORQUE_GOOD;
 	if (answer.has_error) {
 		redact_error(torque, &answer.error);
 	}
@@ -269,6 +274,12 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	metrics_add((enum metric)(METRIC_API_GOOD + (int)answer.end), 1);
 	metrics_observe(HISTOGRAM_API_SECONDS, (double)(clock_mono_ms() - torque->asked_ms) / 1000);
 	torque->done(torque->tag, &answer);
+}
+
+bool torque_end_knows_key(enum torque_end end)
+{
+	return end == TORQUE_GOOD || end == TORQUE_UNAUTHORIZED || end == TORQUE_NOT_FOUND ||
+	       end == TORQUE_REFUSED;
 }
 
 const char *torque_end_name(enum torque_end end)

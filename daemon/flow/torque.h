@@ -33,12 +33,14 @@ struct torque_call {
 	struct text body;            /* TORQUE_CANCEL, TORQUE_LINK: JSON; copied */
 };
 
+/* What a proxy answers in the API's stead is not believed: a status of 4xx counts with an error of
+ * the API's own shape. 429 and 5xx slow us down whoever sent them. */
 enum torque_end {
 	TORQUE_GOOD,         /* 200, JSON of the right shape, of the order asked for */
 	TORQUE_RATE_LIMITED, /* 429 */
-	TORQUE_UNAUTHORIZED, /* 401, 403 */
-	TORQUE_NOT_FOUND,    /* 404 */
-	TORQUE_REFUSED,      /* any other 4xx: the API says why */
+	TORQUE_UNAUTHORIZED, /* 401, 403 of the API */
+	TORQUE_NOT_FOUND,    /* 404 of the API */
+	TORQUE_REFUSED,      /* any other 4xx of the API, which says why */
 	TORQUE_SERVER_ERROR, /* 5xx */
 	TORQUE_UNREACHABLE,
 	TORQUE_UNTRUSTED,
@@ -48,7 +50,7 @@ enum torque_end {
 
 struct torque_answer {
 	enum torque_end end;
-	unsigned status;  /* 0: there was no answer */
+	unsigned status;  /* whoever sent it; 0: there was no answer */
 	int64_t asked_us; /* wall time of the start of the request: the as_of of its facts */
 	int64_t answered_us;
 	struct text body;              /* borrowed during the callback */
@@ -77,6 +79,9 @@ bool torque_can_ask(const struct torque_call *call);
 /* False: a call is running, or !torque_can_ask(). */
 bool torque_ask(
 	struct torque *torque, const struct torque_call *call, torque_done *done, void *tag);
+
+/* The API itself has answered, and has looked at the key. */
+bool torque_end_knows_key(enum torque_end end);
 
 /* "rate_limited", "not_found", …: the words SQL takes; static. */
 const char *torque_end_name(enum torque_end end);

@@ -273,6 +273,14 @@ static void copy_word(
 	out[word.len] = '\0';
 }
 
+static bool is_own(const struct json *at, bool nested)
+{
+	return nested ? at[FIELD_ERROR_CODE].kind == JSON_KIND_STRING &&
+				at[FIELD_ERROR_MESSAGE].kind == JSON_KIND_STRING &&
+				at[FIELD_ERROR_DETAILS].kind == JSON_KIND_OBJECT
+		      : at[FIELD_SUCCESS].kind == JSON_KIND_FALSE;
+}
+
 bool api_answer_read_error(
 	struct text body, struct json_room *room, struct api_answer_error *ret_error)
 {
@@ -287,6 +295,7 @@ bool api_answer_read_error(
 	if (!nested && at[FIELD_ERROR].kind != JSON_KIND_STRING) {
 		return false;
 	}
+	ret_error->own = is_own(at, nested);
 	const struct json *details = &at[nested ? FIELD_ERROR_DETAILS : FIELD_ANSWER_DETAILS];
 	if (details->kind == JSON_KIND_OBJECT) {
 		json_begin(&reader, details->raw, NULL);

@@ -61,8 +61,11 @@ bool api_answer_next_row(
 bool api_answer_read_order(struct text body, struct text order_id, struct text source,
 	struct json_room *room, struct fact *ret_fact);
 
-/* Both of the API's error shapes; parts that are absent are "". False: neither shape. */
+/* Both of the API's error shapes; parts that are absent are "". False: neither shape. own: all is
+ * there that marks it as the API's, {"success":false,"error":"…"} or {"error":{"code":"…",
+ * "message":"…","details":{…}}}; with less it may be that of a proxy. */
 struct api_answer_error {
+	bool own;
 	char error[API_ANSWER_WORD_MAX + 1];
 	char code[API_ANSWER_WORD_MAX + 1];
 	char field[API_ANSWER_WORD_MAX + 1];

@@ -316,7 +316,8 @@ class Show(Case):
             (200, '{"success":true,\n"order":{"id":"order_1","x":"\u009b\u202e\U000e0041"}}')]
         out, _ = self.orderd("show", "order_1", "--json")
         self.assertEqual(json.loads(out)["order"]["x"], "\u009b\u202e\U000e0041")
-        self.api.answers = [(400, '{"error":"\\u001b[2J\u009b","code":"\u202e"}')]
+        self.api.answers = [(400, '{"success":false,"error":"\\u001b[2J\u009b",'
+                                   '"code":"\u202e"}')]
         self.assertIn(r"[2J\u{9b} (HTTP 400, \u{202e})", self.orderd("show", "order_1", code=65)[1])
 
 
@@ -472,6 +473,14 @@ class Sync(Case):
             " from torque_internal.api_call c cross join torque_internal.lookup l"),
             [["malformed", "f", "1"]])
 
+    def test_a_404_of_a_proxy_makes_no_order_missing(self):
+        self.database.query("select torque.resync('order_1')")
+        self.api.answers = [(404, "<html>not here</html>")]
+        out, _ = self.orderd("sync", "order_1", code=69)
+        self.assertEqual(out, "order_1 - malformed\n")
+        self.assertEqual(self.database.query(
+            "select tries, not_found_at from torque_internal.lookup"), [["1", None]])
+
     def test_a_key_that_is_refused_ends_it(self):
         self.api.api_key = "another"
         out, _ = self.orderd("sync", "order_1", "order_2", code=77)
@@ -596,7 +605,15 @@ class Ends(Case):
         self.fails(65, r"^orderd: Worse: g: n \(HTTP 422, C2\)$")
         for body in ('{"error":7}', "[]", "no JSON", "", '{"error":{}}'):
             self.api.answers = [(400, body)]
-            self.fails(65, r"^orderd: .*HTTP 400")
+            self.fails(69, r"^orderd: .*HTTP 400")
+
+    def test_what_a_proxy_refuses_is_not_the_word_of_the_api(self):
+        for status in (400, 401, 403, 404, 409):
+            for body in ("<html>not here</html>", '{"status":%d,"error":"No"}' % status):
+                self.api.answers = [(status, body)]
+                self.fails(69, r"^orderd: HTTP %d with " % status)
+        self.assertEqual(self.database.query(
+            "select stopped_until, refusals from torque_internal.poller"), [[None, "0"]])
 
     def test_a_database_that_forbids_it_is_77(self):
         self.database.query("revoke execute on function torque.claim_call from orderd")

@@ -111,29 +111,43 @@ static const struct {
 		"{\"success\":false,\"error\":\"Invalid cart data\",\"code\":\"CHECKOUT_001\",\"details\":"
 		"{\"field\":\"cart.items\",\"message\":\"At least one item is required\"},"
 		"\"requestId\":\"req_1\"}", true,
-		{ "Invalid cart data", "CHECKOUT_001", "cart.items", "At least one item is required",
+		{ true, "Invalid cart data", "CHECKOUT_001", "cart.items", "At least one item is required",
 			"req_1" } },
 	{ "the nested shape is read",
 		"{\"error\":{\"code\":\"NOT_FOUND\",\"message\":\"No such order\",\"details\":"
 		"{\"field\":\"orderId\"}},\"requestId\":\"req_2\"}", true,
-		{ "No such order", "NOT_FOUND", "orderId", "", "req_2" } },
-	{ "what is missing is empty", "{\"error\":\"no\"}", true, { "no", "", "", "", "" } },
+		{ true, "No such order", "NOT_FOUND", "orderId", "", "req_2" } },
+	{ "what is missing is empty", "{\"error\":\"no\"}", true, { false, "no", "", "", "", "" } },
+	{ "success false makes a flat error the API's own", "{\"success\":false,\"error\":\"no\"}", true,
+		{ true, "no", "", "", "", "" } },
+	{ "success in words does not", "{\"success\":\"false\",\"error\":\"no\"}", true,
+		{ false, "no", "", "", "", "" } },
+	{ "an error of a framework is not its own",
+		"{\"timestamp\":\"x\",\"status\":404,\"error\":\"Not Found\",\"path\":\"/v1\"}", true,
+		{ false, "Not Found", "", "", "", "" } },
+	{ "a nested error without details is not",
+		"{\"error\":{\"code\":\"NOT_FOUND\",\"message\":\"no\"}}", true,
+		{ false, "no", "NOT_FOUND", "", "", "" } },
+	{ "nor one whose code is a number", "{\"error\":{\"code\":404,\"message\":\"no\",\"details\":{}}}",
+		true, { false, "no", "", "", "", "" } },
+	{ "nor one without a message", "{\"error\":{\"code\":\"NO\",\"details\":{}}}", true,
+		{ false, "", "NO", "", "", "" } },
 	{ "what is of another kind is empty",
 		"{\"error\":\"no\",\"code\":404,\"details\":[],\"requestId\":{}}", true,
-		{ "no", "", "", "", "" } },
+		{ false, "no", "", "", "", "" } },
 	{ "the nested shape keeps its own details",
 		"{\"details\":{\"field\":\"a\"},\"error\":{\"message\":\"no\",\"details\":{\"message\":\"b\"}}}",
-		true, { "no", "", "", "b", "" } },
+		true, { false, "no", "", "", "b", "" } },
 	{ "escapes are decoded", "{\"error\":\"a\\nb\\u00e4\",\"code\":\"\\ud83d\\ude00\"}", true,
-		{ "a\nb\xc3\xa4", "\xf0\x9f\x98\x80", "", "", "" } },
+		{ false, "a\nb\xc3\xa4", "\xf0\x9f\x98\x80", "", "", "" } },
 	{ "what is no text is empty", "{\"error\":\"a\\u0000\",\"code\":\"\\ud83d\"}", true,
-		{ "", "", "", "", "" } },
-	{ "a nested error may be empty", "{\"error\":{}}", true, { "", "", "", "", "" } },
-	{ "an error that is a number is neither shape", "{\"error\":1}", false, { "", "", "", "", "" } },
+		{ false, "", "", "", "", "" } },
+	{ "a nested error may be empty", "{\"error\":{}}", true, { false, "", "", "", "", "" } },
+	{ "an error that is a number is neither shape", "{\"error\":1}", false, { false, "", "", "", "", "" } },
 	{ "an error that is not there is neither shape", "{\"success\":false}", false,
-		{ "", "", "", "", "" } },
-	{ "HTML is neither shape", "<html>", false, { "", "", "", "", "" } },
-	{ "nothing is neither shape", "", false, { "", "", "", "", "" } },
+		{ false, "", "", "", "", "" } },
+	{ "HTML is neither shape", "<html>", false, { false, "", "", "", "", "" } },
+	{ "nothing is neither shape", "", false, { false, "", "", "", "", "" } },
 };
 
 static const struct {
@@ -213,9 +227,9 @@ static void check_shapes(void)
 
 static bool same(const struct api_answer_error *a, const struct api_answer_error *b)
 {
-	return strcmp(a->error, b->error) == 0 && strcmp(a->code, b->code) == 0 &&
-	       strcmp(a->field, b->field) == 0 && strcmp(a->message, b->message) == 0 &&
-	       strcmp(a->request_id, b->request_id) == 0;
+	return a->own == b->own && strcmp(a->error, b->error) == 0 &&
+	       strcmp(a->code, b->code) == 0 && strcmp(a->field, b->field) == 0 &&
+	       strcmp(a->message, b->message) == 0 && strcmp(a->request_id, b->request_id) == 0;
 }
 
 static void check_errors(void)

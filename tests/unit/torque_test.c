@@ -109,23 +109,47 @@ static void check_request(void)
 		"a call takes no longer than the budget thinks");
 }
 
-static void check_ends(void)
+/* The same status of the API itself and of whoever stands before it. */
+static void check_statuses(void)
 {
 	static const struct {
 		unsigned status;
-		enum torque_end end;
+		enum torque_end end, of_others;
 	} statuses[] = {
-		{ 429, TORQUE_RATE_LIMITED },
-		{ 401, TORQUE_UNAUTHORIZED },
-		{ 403, TORQUE_UNAUTHORIZED },
-		{ 404, TORQUE_NOT_FOUND },
-		{ 400, TORQUE_REFUSED },
-		{ 422, TORQUE_REFUSED },
-		{ 500, TORQUE_SERVER_ERROR },
-		{ 503, TORQUE_SERVER_ERROR },
-		{ 302, TORQUE_MALFORMED },
-		{ 204, TORQUE_MALFORMED },
+		{ 429, TORQUE_RATE_LIMITED, TORQUE_RATE_LIMITED },
+		{ 401, TORQUE_UNAUTHORIZED, TORQUE_MALFORMED },
+		{ 403, TORQUE_UNAUTHORIZED, TORQUE_MALFORMED },
+		{ 404, TORQUE_NOT_FOUND, TORQUE_MALFORMED },
+		{ 400, TORQUE_REFUSED, TORQUE_MALFORMED },
+		{ 409, TORQUE_REFUSED, TORQUE_MALFORMED },
+		{ 422, TORQUE_REFUSED, TORQUE_MALFORMED },
+		{ 500, TORQUE_SERVER_ERROR, TORQUE_SERVER_ERROR },
+		{ 503, TORQUE_SERVER_ERROR, TORQUE_SERVER_ERROR },
+		{ 302, TORQUE_MALFORMED, TORQUE_MALFORMED },
+		{ 204, TORQUE_MALFORMED, TORQUE_MALFORMED },
 	};
+	static const char *const others[] = { "", "<html>404 Not Found</html>",
+		"{\"message\":\"no Route matched with those values\"}",
+		"{\"status\":404,\"error\":\"Not Found\",\"path\":\"/v1\"}" };
+
+	for (size_t i = 0; i < COUNT(statuses); i++) {
+		unsigned status = statuses[i].status;
+
+		call_status(status, "{\"success\":false,\"error\":\"no\"}");
+		CHECK(got.end == statuses[i].end && got.status == status && got.problem.text[0],
+			"%u of the API is %s", status, torque_end_name(statuses[i].end));
+		for (size_t k = 0; k < COUNT(others); k++) {
+			call_status(status, others[k]);
+			CHECK(got.end == statuses[i].of_others && got.status == status &&
+					got.problem.text[0],
+				"%u with '%s' is %s", status, others[k],
+				torque_end_name(statuses[i].of_others));
+		}
+	}
+}
+
+static void check_ends(void)
+{
 	static const struct {
 		enum client_end how;
 		enum torque_end end;
@@ -136,12 +160,6 @@ static void check_ends(void)
 		{ CLIENT_LATE, TORQUE_LATE },
 	};
 
-	for (size_t i = 0; i < COUNT(statuses); i++) {
-		call_status(statuses[i].status, "");
-		CHECK(got.end == statuses[i].end && got.status == statuses[i].status &&
-				got.problem.text[0],
-			"%u is %s", statuses[i].status, torque_end_name(statuses[i].end));
-	}
 	for (size_t i = 0; i < COUNT(ends); i++) {
 		const struct client_answer answer = { .end = ends[i].how, .problem = "no way" };
 
@@ -163,7 +181,7 @@ static void check_good(void)
 	call_status(200, other);
 	CHECK(got.end == TORQUE_MALFORMED, "another order is not");
 	call_status(404, order);
-	CHECK(got.end == TORQUE_NOT_FOUND, "nor is any with another status");
+	CHECK(got.end == TORQUE_MALFORMED, "nor is any with another status");
 	fields[0].value = "text/html";
 	call_status(200, order);
 	CHECK(got.end == TORQUE_MALFORMED, "nor what is no JSON");
@@ -211,8 +229,8 @@ static void check_patience(void)
 
 static void check_problem(void)
 {
-	call_status(
-		400, "{\"error\":\"the key " KEY " of a@example.com \\u001b[2J\",\"code\":\"X\"}");
+	call_status(400, "{\"success\":false,\"error\":\"the key " KEY
+			 " of a@example.com \\u001b[2J\",\"code\":\"X\"}");
 	CHECK(got.has_error && !strstr(got.problem.text, KEY) &&
 			!strstr(got.problem.text, "a@example") && !strchr(got.problem.text, 0x1b),
 		"no problem repeats the key, an address or what a terminal acts on (%s)",
@@ -232,6 +250,7 @@ int main(void)
 
 	torque = torque_new(NULL, &options, &problem);
 	check_request();
+	check_statuses();
 	check_ends();
 	check_good();
 	check_patience();
