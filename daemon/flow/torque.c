@@ -16,7 +16,7 @@ _Static_assert(METRIC_API_MALFORMED - METRIC_API_GOOD == (int)TORQUE_MALFORMED,
 struct torque {
 	struct client *client;
 	char *base_url;
-	char *authorization;   /* "Bearer …"; wiped when freed */
+	struct secret *api_key;
 	struct json_room room; /* of the answer that is being read */
 	enum torque_kind kind;
 	char order_id[API_TARGET_MAX]; /* of the running call */
@@ -62,9 +62,9 @@ bool torque_ask(struct torque *torque, const struct torque_call *call, torque_do
 	struct client_request request = {
 		.method = posts ? "POST" : "GET",
 		.target = target,
-		.fields = { { "Authorization", torque->authorization },
-			{ "Accept", "application/json" },
+		.fields = { { "Accept", "application/json" },
 			{ posts ? "Content-Type" : NULL, "application/json" } },
+		.bearer = secret_text(torque->api_key),
 		.body = posts ? call->body : TEXT(""),
 		.deadline_ms = TORQUE_CALL_MS,
 	};
@@ -212,14 +212,13 @@ static void say_problem(const struct client_answer *client, struct torque_answer
 static void redact(const struct torque *torque, char *part)
 {
 	enum { KEY_LEAST = 8 }; /* bytes; fewer may be a word */
-	const char *key = torque->authorization + strlen("Bearer ");
-	size_t key_len = strlen(key);
+	struct text key = secret_text(torque->api_key);
 
 	for (char *c = part; *c; c++) {
 		size_t left = strlen(c);
-		size_t len = left < key_len ? left : key_len;
+		size_t len = left < key.len ? left : key.len;
 
-		if (len >= KEY_LEAST && memcmp(c, key, len) == 0) {
+		if (len >= KEY_LEAST && memcmp(c, key.ptr, len) == 0) {
 			memset(c, '*', len);
 		}
 	}
@@ -313,19 +312,15 @@ struct torque *torque_new(
 	}
 	torque->room.size = json_room_size(CLIENT_BODY_MAX);
 	torque->room.memory = memory_new(torque->room.size);
-	size_t size = options->api_key.len + sizeof("Bearer ");
-
 	torque->base_url = memory_copy(options->base_url);
-	torque->authorization = memory_new(size);
-	snprintf(torque->authorization, size, "Bearer %.*s", (int)options->api_key.len,
-		options->api_key.ptr);
+	torque->api_key = options->api_key;
 	return torque;
 }
 
 bool torque_same_access(const struct torque *left, const struct torque *right)
 {
 	return strcmp(left->base_url, right->base_url) == 0 &&
-	       strcmp(left->authorization, right->authorization) == 0;
+	       text_equal(secret_text(left->api_key), secret_text(right->api_key));
 }
 
 void torque_free(struct torque *torque)
@@ -335,8 +330,7 @@ void torque_free(struct torque *torque)
 	}
 	client_free(torque->client);
 	free(torque->base_url);
-	explicit_bzero(torque->authorization, strlen(torque->authorization));
-	free(torque->authorization);
+	secret_free(torque->api_key);
 	free(torque->room.memory);
 	free(torque);
 }

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "base/problem.h"
-#include "base/text.h"
+#include "base/secret.h"
 #include "io/loop.h"
 #include "order/api_answer.h"
 #include "order/api_target.h"
@@ -19,8 +19,8 @@ struct torque; /* heap */
 
 struct torque_options {
 	const char *base_url;
-	const char *ca_file; /* "" = the system's */
-	struct text api_key; /* copied into the request header only */
+	const char *ca_file;    /* "" = the system's */
+	struct secret *api_key; /* taken by what is made; its one copy in this process */
 };
 
 enum torque_kind { TORQUE_LIST, TORQUE_SHOW, TORQUE_CANCEL, TORQUE_LINK };

@@ -208,6 +208,20 @@ static void put_field(struct evbuffer *out, const char *name, const char *value)
 	put_string(out, "\r\n");
 }
 
+/* The token stays where its owner keeps it: the buffer, and the stream after it, refer to it. */
+static void put_bearer(struct evbuffer *out, struct text token)
+{
+	if (token.len == 0) {
+		return;
+	}
+	assert(grammar_all(token, GRAMMAR_VALUE));
+	put_string(out, "Authorization: Bearer ");
+	if (evbuffer_add_reference(out, token.ptr, token.len, NULL, NULL) != 0) {
+		die("no memory for a request of %zu bytes", token.len);
+	}
+	put_string(out, "\r\n");
+}
+
 static void put_length(struct evbuffer *out, const struct client_request *request)
 {
 	char digits[24];
@@ -238,6 +252,7 @@ static void write_request(struct client *client, const struct client_request *re
 	for (size_t i = 0; i < CLIENT_FIELDS_MAX && request->fields[i].name; i++) {
 		put_field(out, request->fields[i].name, request->fields[i].value);
 	}
+	put_bearer(out, request->bearer);
 	put_length(out, request);
 	put_string(out, "\r\n");
 	put(out, request->body);

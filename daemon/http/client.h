@@ -30,8 +30,10 @@ struct client_request {
 	const char *method;
 	const char *target; /* path and query, already escaped; "" = the URL's own */
 	struct client_field fields[CLIENT_FIELDS_MAX]; /* up to the first without a name; copied */
-	struct text body;                              /* copied; len 0 = none */
-	int64_t deadline_ms;                           /* 0 = CLIENT_TOTAL_MS */
+	struct text bearer;  /* the token of Authorization: Bearer; len 0 = no such field. Never
+				copied: borrowed until the client is freed or sends again */
+	struct text body;    /* copied; len 0 = none */
+	int64_t deadline_ms; /* 0 = CLIENT_TOTAL_MS */
 };
 
 enum client_end {

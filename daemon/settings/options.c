@@ -90,10 +90,10 @@ struct torque *options_torque(struct loop *loop, const struct config *config, st
 	if (!key) {
 		return NULL;
 	}
-	options.api_key = secret_text(key);
+	options.api_key = key;
 	torque = torque_new(loop, &options, &problem);
-	secret_free(key);
 	if (!torque) {
+		secret_free(key);
 		config_fault(config, CONFIG_TORQUE_BASE_URL, faults, " = %s: %s", options.base_url,
 			problem.text);
 	}

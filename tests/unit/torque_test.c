@@ -16,7 +16,7 @@ enum { FIELDS_MAX = 6 };
 static struct {
 	struct client_request request;
 	char target[API_TARGET_MAX];
-	char authorization[64];
+	char bearer[64];
 	client_done *done;
 	void *tag;
 } sent;
@@ -54,7 +54,8 @@ bool __wrap_client_send(
 	(void)client;
 	sent.request = *request;
 	snprintf(sent.target, sizeof(sent.target), "%s", request->target);
-	snprintf(sent.authorization, sizeof(sent.authorization), "%s", request->fields[0].value);
+	snprintf(sent.bearer, sizeof(sent.bearer), "%.*s", (int)request->bearer.len,
+		request->bearer.ptr);
 	sent.done = done;
 	sent.tag = tag;
 	return true;
@@ -104,7 +105,7 @@ static void check_request(void)
 	call_status(200, "");
 	CHECK(strcmp(sent.request.method, "GET") == 0 && strstr(sent.target, "order_1"),
 		"an order is asked for by its id");
-	CHECK(strcmp(sent.authorization, "Bearer " KEY) == 0, "with the key");
+	CHECK(strcmp(sent.bearer, KEY) == 0, "with the key");
 	CHECK(sent.request.deadline_ms == TORQUE_CALL_MS,
 		"a call takes no longer than the budget thinks");
 }
@@ -243,9 +244,9 @@ static void check_problem(void)
 
 int main(void)
 {
-	const struct torque_options options = {
-		.base_url = "https://api.example/v1", .ca_file = "", .api_key = TEXT(KEY)
-	};
+	const struct torque_options options = { .base_url = "https://api.example/v1",
+		.ca_file = "",
+		.api_key = secret_copy(TEXT(KEY)) };
 	struct problem problem;
 
 	torque = torque_new(NULL, &options, &problem);
