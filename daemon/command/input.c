@@ -39,18 +39,18 @@ int input_read(const char *file, char **ret_bytes, size_t *ret_len)
 	return EX_OK;
 }
 
-struct secrets *input_secrets(const struct command *command)
+struct secrets *input_secrets(const struct command *command, input_secrets_load *load)
 {
 	struct faults faults = { .count = 0 };
-	struct secrets *secrets = secrets_load(command->config, &faults);
+	struct secrets *secrets = load(command->config, &faults);
 
 	fault_print(&faults, stderr);
 	fault_fini(&faults);
 	return secrets;
 }
 
-int input_with_delivery(
-	const struct command *command, int (*use)(const struct input_delivery *delivery))
+int input_with_delivery(const struct command *command, input_secrets_load *load,
+	int (*use)(const struct input_delivery *delivery))
 {
 	struct input_delivery delivery = { .command = command, .at_us = clock_wall_us() };
 	CLEANUP(cleanup_free) char *bytes = NULL;
@@ -60,7 +60,7 @@ int input_with_delivery(
 	if (code != EX_OK) {
 		return code;
 	}
-	struct secrets *secrets = input_secrets(command);
+	struct secrets *secrets = input_secrets(command, load);
 
 	code = secrets ? input_read(command->argument, &bytes, &delivery.body.len) : EX_CONFIG;
 	if (code == EX_OK) {

@@ -10,8 +10,11 @@ enum { INPUT_BYTES_MAX = 16 * 1024 * 1024 };
  * saying why on stderr. */
 int input_read(const char *file, char **ret_bytes, size_t *ret_len);
 
+/* secrets_load() or secrets_load_doubted(). */
+typedef struct secrets *input_secrets_load(const struct config *config, struct faults *faults);
+
 /* The keys of the config, new. NULL after saying why on stderr: EX_CONFIG. */
-struct secrets *input_secrets(const struct command *command);
+struct secrets *input_secrets(const struct command *command, input_secrets_load *load);
 
 /* A delivery at hand; borrowed. */
 struct input_delivery {
@@ -23,5 +26,5 @@ struct input_delivery {
 
 /* Gives use the delivery whose body is in the file that the command's argument names. Its exit
  * code, or that of what is missing, after saying why on stderr. */
-int input_with_delivery(
-	const struct command *command, int (*use)(const struct input_delivery *delivery));
+int input_with_delivery(const struct command *command, input_secrets_load *load,
+	int (*use)(const struct input_delivery *delivery));

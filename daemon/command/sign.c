@@ -116,5 +116,5 @@ static int sign_delivery(const struct input_delivery *delivery)
 
 int sign_run(const struct command *command)
 {
-	return input_with_delivery(command, sign_delivery);
+	return input_with_delivery(command, secrets_load, sign_delivery);
 }

@@ -303,7 +303,7 @@ static int send_as_asked(struct trigger *trigger)
 
 static int run_with_keys(struct trigger *trigger)
 {
-	struct secrets *secrets = input_secrets(trigger->command);
+	struct secrets *secrets = input_secrets(trigger->command, secrets_load);
 	int code;
 
 	if (!secrets) {

@@ -29,9 +29,22 @@ struct readings {
 	struct reading list[READINGS_MAX];
 };
 
-/* One way to read the settings. */
+enum {
+	SCHEMES = SIGNATURE_TIMESTAMPED + 1,
+	KEYS = 2,  /* text and base64 */
+	FORMS = 2, /* of the secret: as it was read, and cleaned */
+	CHANGES = 5,
+	RULINGS = SCHEMES * KEYS * FORMS,
+};
+
+/* The keys that one secret can make, each in a page of its own; NULL: it makes none. */
+struct keys {
+	struct secret *made[FORMS][KEYS];
+};
+
+/* One way to read the settings and the secrets, and what it would take; NULL: nothing. */
 struct ruling {
-	const char *change;
+	const char *scheme, *key, *secret;
 	struct signature_rules rules;
 };
 
@@ -47,16 +60,26 @@ static void readings_fini(struct readings *readings)
 	}
 }
 
+/* What changes nothing is no other reading. */
 static void add_borrowed(struct readings *readings, const char *change, struct text text)
 {
+	if (change && text_equal(text, readings->list[0].text)) {
+		return;
+	}
 	assert(readings->count < READINGS_MAX);
 	readings->list[readings->count++] = (struct reading){ .change = change, .text = text };
 }
 
 static void add_owned(struct readings *readings, const char *change, char *owned, size_t len)
 {
+	size_t before = readings->count;
+
 	add_borrowed(readings, change, (struct text){ owned, len });
-	readings->list[readings->count - 1].owned = owned;
+	if (readings->count > before) {
+		readings->list[before].owned = owned;
+	} else {
+		free(owned);
+	}
 }
 
 /* With every line ended by LF or by CR LF; NULL when that changes nothing. */
@@ -195,51 +218,54 @@ static void read_signature(struct readings *readings, struct text signature)
 	add_owned(readings, "the signature as standard base64 with its padding", standard, len);
 }
 
-/* The other reading of the secrets, as text or as base64, in pages of their own. */
-static void other_keys(const struct case_to_judge *it, struct secret *other[SIGNATURE_SECRETS_MAX])
+static void make_keys(const struct secret *secret, struct keys *keys)
 {
-	bool as_base64 = !secrets_are_base64(it->delivery->command->settings);
+	struct secret *clean = secret ? secret_clean(secret) : NULL;
+	const struct secret *forms[FORMS] = { secret, clean };
+	struct problem ignored;
 
-	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
-		unsigned char key[SECRET_MAX];
-		struct text secret = secrets_webhook(it->delivery->secrets, i);
-		ptrdiff_t len =
-			secret.len > 0 ? signature_key(secret, as_base64, key, sizeof(key)) : -1;
+	for (unsigned form = 0; form < FORMS; form++) {
+		for (unsigned key = 0; key < KEYS; key++) {
+			keys->made[form][key] = forms[form]
+							? secrets_make_key(secret_text(forms[form]),
+								  key != 0, &ignored)
+							: NULL;
+		}
+	}
+	secret_free(clean);
+}
 
-		other[i] = len > 0 ? secret_copy((struct text){ (const char *)key, (size_t)len })
-				   : NULL;
-		explicit_bzero(key, sizeof(key));
+static void free_keys(struct keys *keys)
+{
+	for (unsigned form = 0; form < FORMS; form++) {
+		for (unsigned key = 0; key < KEYS; key++) {
+			secret_free(keys->made[form][key]);
+		}
 	}
 }
 
-static size_t read_settings(const struct case_to_judge *it,
-	struct secret *const other[SIGNATURE_SECRETS_MAX], struct ruling rulings[READINGS_MAX])
+static struct ruling make_ruling(const struct case_to_judge *it,
+	const struct keys keys[SIGNATURE_SECRETS_MAX], enum signature_scheme scheme, unsigned key,
+	unsigned form)
 {
-	static const char *const scheme_changes[] = { "[webhook] scheme = torque",
+	static const char *const schemes[SCHEMES] = { "[webhook] scheme = torque",
 		"[webhook] scheme = standard", "[webhook] scheme = timestamped" };
-	static const char *const key_changes[] = { "[webhook] key = base64",
-		"[webhook] key = text" };
-	struct signature_rules own = secrets_rules(it->delivery->secrets);
-	struct signature_rules rules = own;
-	size_t count = 0;
+	static const char *const kinds[KEYS] = { "[webhook] key = text", "[webhook] key = base64" };
+	const struct settings *settings = it->delivery->command->settings;
+	struct ruling ruling = {
+		.scheme = scheme == settings->webhook.scheme ? NULL : schemes[scheme],
+		.key = secrets_are_base64(settings, scheme) == (key != 0) ? NULL : kinds[key],
+		.secret = form == 0 ? NULL : "the secret without the bytes that nobody sees",
+		.rules = secrets_rules(it->delivery->secrets),
+	};
 
-	rulings[count++] = (struct ruling){ NULL, own };
+	ruling.rules.scheme = scheme;
 	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
-		rules.secret[i] = other[i] ? secret_text(other[i]) : text_of("");
-	}
-	if (rules.secret[0].len > 0 || rules.secret[1].len > 0) {
-		bool base64 = secrets_are_base64(it->delivery->command->settings);
+		const struct secret *made = keys[i].made[form][key];
 
-		rulings[count++] = (struct ruling){ key_changes[base64 ? 1 : 0], rules };
+		ruling.rules.secret[i] = made ? secret_text(made) : text_of("");
 	}
-	for (unsigned scheme = SIGNATURE_TORQUE; scheme <= SIGNATURE_TIMESTAMPED; scheme++) {
-		if (scheme != own.scheme) {
-			rules = own;
-			rules.scheme = (enum signature_scheme)scheme;
-			rulings[count++] = (struct ruling){ scheme_changes[scheme], rules };
-		}
-	}
-	return count;
+	return ruling;
 }
 
 /* Is it genuine, whatever the time of the attempt? */
@@ -257,22 +283,39 @@ static bool matches(const struct case_to_judge *it, const struct ruling *ruling,
 
 /* The reading that changes the least and is genuine. */
 struct match {
-	unsigned changes; /* 0: none was found */
-	const char *body, *signature, *settings;
+	size_t count; /* 0: none was found */
+	const char *change[CHANGES];
 };
 
-static void try_signatures(const struct case_to_judge *it, const struct ruling *ruling,
-	const struct reading *body, const struct readings *signatures, struct match *match)
+/* What it would take, in the order in which a person would look at it. */
+static struct match changes_of(
+	const struct ruling *ruling, const struct reading *signature, const struct reading *body)
 {
-	for (size_t i = 0; i < signatures->count; i++) {
-		const struct reading *signature = &signatures->list[i];
-		unsigned changes = (ruling->change ? 1U : 0) + (body->change ? 1U : 0) +
-				   (signature->change ? 1U : 0);
+	const char *const all[CHANGES] = { ruling->secret, ruling->scheme, ruling->key,
+		signature->change, body->change };
+	struct match match = { .count = 0 };
 
-		if (changes > 0 && (match->changes == 0 || changes < match->changes) &&
-			matches(it, ruling, signature->text, body->text)) {
-			*match = (struct match){ changes, body->change, signature->change,
-				ruling->change };
+	for (size_t i = 0; i < CHANGES; i++) {
+		if (all[i]) {
+			match.change[match.count++] = all[i];
+		}
+	}
+	return match;
+}
+
+static void try_ruling(const struct case_to_judge *it, const struct ruling *ruling,
+	const struct readings *bodies, const struct readings *signatures, struct match *best)
+{
+	for (size_t i = 0; i < bodies->count; i++) {
+		for (size_t j = 0; j < signatures->count; j++) {
+			const struct reading *body = &bodies->list[i];
+			const struct reading *signature = &signatures->list[j];
+			struct match match = changes_of(ruling, signature, body);
+
+			if (match.count > 0 && (best->count == 0 || match.count < best->count) &&
+				matches(it, ruling, signature->text, body->text)) {
+				*best = match;
+			}
 		}
 	}
 }
@@ -280,25 +323,26 @@ static void try_signatures(const struct case_to_judge *it, const struct ruling *
 static struct match find_match(const struct case_to_judge *it)
 {
 	struct readings bodies = { .count = 0 }, signatures = { .count = 0 };
-	struct secret *other[SIGNATURE_SECRETS_MAX];
-	struct ruling rulings[READINGS_MAX];
-	struct match match = { .changes = 0 };
-
-	other_keys(it, other);
-	size_t rulings_count = read_settings(it, other, rulings);
+	struct keys keys[SIGNATURE_SECRETS_MAX];
+	struct match best = { .count = 0 };
 
 	read_body(&bodies, it->delivery->body);
 	read_signature(&signatures, it->claim.signature);
-	for (size_t i = 0; i < rulings_count; i++) {
-		for (size_t j = 0; j < bodies.count; j++) {
-			try_signatures(it, &rulings[i], &bodies.list[j], &signatures, &match);
-		}
+	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
+		make_keys(secrets_doubted(it->delivery->secrets, i), &keys[i]);
+	}
+	for (unsigned i = 0; i < RULINGS; i++) {
+		struct ruling ruling = make_ruling(it, keys,
+			(enum signature_scheme)(i / KEYS / FORMS), i % KEYS, i / KEYS % FORMS);
+
+		try_ruling(it, &ruling, &bodies, &signatures, &best);
+	}
+	for (unsigned i = 0; i < SIGNATURE_SECRETS_MAX; i++) {
+		free_keys(&keys[i]);
 	}
 	readings_fini(&bodies);
 	readings_fini(&signatures);
-	secret_free(other[0]);
-	secret_free(other[1]);
-	return match;
+	return best;
 }
 
 static const char *explain(enum signature_verdict verdict)
@@ -323,23 +367,18 @@ static const char *explain(enum signature_verdict verdict)
 
 static void say_hint(const struct match *match, char *out, size_t size)
 {
-	const char *parts[] = { match->settings, match->signature, match->body };
 	size_t used;
 
-	if (match->changes == 0) {
+	if (match->count == 0) {
 		snprintf(out, size,
-			"no other reading of the file, the signature and the settings would match: "
-			"it is another secret, or another body");
+			"no other reading of the file, the signature, the secret and the settings "
+			"would match: it is another secret, or another body");
 		return;
 	}
 	used = (size_t)snprintf(out, size, "it would match with ");
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (parts[i]) {
-			bool first = out[used - 1] == ' ';
-
-			used += (size_t)snprintf(
-				out + used, size - used, "%s%s", first ? "" : ", and ", parts[i]);
-		}
+	for (size_t i = 0; i < match->count; i++) {
+		used += (size_t)snprintf(
+			out + used, size - used, "%s%s", i == 0 ? "" : ", and ", match->change[i]);
 	}
 }
 
@@ -417,5 +456,5 @@ int verify_run(const struct command *command)
 	if (!verb_has(command, "signature")) {
 		return verb_usage(command, "orderd verify needs --signature");
 	}
-	return input_with_delivery(command, verify_delivery);
+	return input_with_delivery(command, secrets_load_doubted, verify_delivery);
 }

@@ -280,7 +280,7 @@ level = loud
             self.assertIn("[torque] api_key = credential:api-key: cannot open", err)
 
     def test_a_key_that_no_header_carries_is_refused(self):
-        self.credential("api-key", "a key with spaces in it\r\nX-Evil: 1")
+        self.credential("api-key", "a key with spaces in it, X-Evil: 1")
         self.config("[torque]\napi_key = credential:api-key\n")
         faults, _ = self.findings(code=1)
         self.assertIn("it holds a space or a byte that is no visible ASCII", faults[0])

@@ -57,17 +57,66 @@ static const struct {
 
 static const struct {
 	mode_t mode;
-	bool taken;
+	bool taken;         /* of a file of our own */
+	bool taken_of_root; /* of one of root's in a group of ours */
 } modes[] = {
-	{ 0400, true },
-	{ 0600, true },
-	{ 0700, true },
-	{ 0440, false },
-	{ 0640, false },
-	{ 0420, false },
-	{ 0604, false },
-	{ 0602, false },
-	{ 0666, false },
+	{ 0400, true, true },
+	{ 0600, true, true },
+	{ 0700, true, true },
+	{ 0440, false, true },
+	{ 0640, false, true },
+	{ 0420, false, false },
+	{ 0460, false, false },
+	{ 0450, false, false },
+	{ 0444, false, false },
+	{ 0604, false, false },
+	{ 0602, false, false },
+	{ 0666, false, false },
+};
+
+/* What was read, the byte that is named, and what is left without it; "" = nothing is wrong. */
+static const struct {
+	const char *promise;
+	struct text content;
+	const char *named;
+	struct text clean;
+} doubts[] = {
+	{ "a secret", TEXT_INIT(SIXTEEN), "", TEXT_INIT(SIXTEEN) },
+	{ "a secret in words", TEXT_INIT("some words, \xc3\xa4 too"), "",
+		TEXT_INIT("some words, \xc3\xa4 too") },
+	{ "a quote at one end", TEXT_INIT(SIXTEEN "'"), "", TEXT_INIT(SIXTEEN "'") },
+	{ "a carriage return", TEXT_INIT(SIXTEEN "\r\n"),
+		"byte 17 of 17 is a carriage return (0x0D)", TEXT_INIT(SIXTEEN) },
+	{ "a second newline", TEXT_INIT(SIXTEEN "\n\n"), "byte 17 of 17 is a newline (0x0A)",
+		TEXT_INIT(SIXTEEN) },
+	{ "a newline within", TEXT_INIT("01234567\n89abcdef"), "byte 9 of 17 is a newline (0x0A)",
+		TEXT_INIT(SIXTEEN) },
+	{ "a space at the end", TEXT_INIT(SIXTEEN " \n"), "byte 17 of 17 is a space (0x20)",
+		TEXT_INIT(SIXTEEN) },
+	{ "a space at the start", TEXT_INIT(" " SIXTEEN), "byte 1 of 17 is a space (0x20)",
+		TEXT_INIT(SIXTEEN) },
+	{ "a tab", TEXT_INIT(SIXTEEN "\t"), "byte 17 of 17 is a tab (0x09)", TEXT_INIT(SIXTEEN) },
+	{ "a NUL", TEXT_INIT(SIXTEEN "\0"), "byte 17 of 17 is a NUL (0x00)", TEXT_INIT(SIXTEEN) },
+	{ "a DEL", TEXT_INIT(SIXTEEN "\x7f"),
+		"byte 17 of 17 is a character that nobody sees (0x7F)", TEXT_INIT(SIXTEEN) },
+	{ "a byte order mark", TEXT_INIT("\xef\xbb\xbf" SIXTEEN),
+		"byte 1 of 19 is a byte order mark (U+FEFF)", TEXT_INIT(SIXTEEN) },
+	{ "a space that does not break", TEXT_INIT(SIXTEEN "\xc2\xa0"),
+		"byte 17 of 18 is a character that nobody sees (U+00A0)", TEXT_INIT(SIXTEEN) },
+	{ "a space of no width",
+		TEXT_INIT("01234567\xe2\x80\x8b"
+			  "89abcdef"),
+		"byte 9 of 19 is a character that nobody sees (U+200B)", TEXT_INIT(SIXTEEN) },
+	{ "double quotes around it", TEXT_INIT("\"" SIXTEEN "\"\n"),
+		"byte 1 of 18 is a quote (0x22)", TEXT_INIT(SIXTEEN) },
+	{ "single quotes, and blanks in them", TEXT_INIT("' " SIXTEEN " '"),
+		"byte 1 of 20 is a quote (0x27)", TEXT_INIT(SIXTEEN) },
+	{ "UTF-16",
+		TEXT_INIT("\xff\xfe"
+			  "a\0b\0c\0d\0e\0f\0g\0h\0"),
+		"byte 1 of 18 is not UTF-8", TEXT_INIT("abcdefgh") },
+	{ "nothing but blanks", TEXT_INIT("                "), "byte 1 of 16 is a space (0x20)",
+		TEXT_INIT("") },
 };
 
 static const char *const bad_specs[] = {
@@ -107,6 +156,28 @@ static void check_contents(void)
 	}
 }
 
+static void check_doubts(void)
+{
+	for (size_t i = 0; i < COUNT(doubts); i++) {
+		const char *promise = doubts[i].promise;
+
+		write_secret(doubts[i].content.ptr, doubts[i].content.len, 0400);
+
+		struct secret *secret = load("file:");
+		struct secret *clean = secret ? secret_clean(secret) : NULL;
+
+		CHECK(secret && secret_judge(secret, &problem) == (doubts[i].named[0] == '\0'),
+			"%s is judged", promise);
+		CHECK(strncmp(problem.text, doubts[i].named, strlen(doubts[i].named)) == 0 &&
+				!strstr(problem.text, "0123"),
+			"%s is named, and nothing else (\"%s\")", promise, problem.text);
+		CHECK(clean && text_equal(secret_text(clean), doubts[i].clean), "%s does not stay",
+			promise);
+		secret_free(clean);
+		secret_free(secret);
+	}
+}
+
 static void check_sizes(void)
 {
 	static char bytes[SECRET_MAX + 1];
@@ -124,16 +195,49 @@ static void check_sizes(void)
 	CHECK(!secret_copy((struct text){ bytes, SECRET_MAX + 1 }), "a copy has the same limit");
 }
 
+/* As a user who is not root and has written the file itself, in a group of ours. */
+static void check_modes_of_another(void)
+{
+	enum { SOMEBODY = 65534 };
+
+	for (size_t i = 0; i < COUNT(modes); i++) {
+		write_secret(SIXTEEN, 16, modes[i].mode);
+		if (chown(path, SOMEBODY, getegid()) != 0 || seteuid(SOMEBODY) != 0) {
+			perror("to be somebody");
+			exit(1);
+		}
+
+		struct secret *secret = load("file:");
+
+		if (seteuid(0) != 0) {
+			perror("to be root again");
+			exit(1);
+		}
+		CHECK((secret != NULL) == modes[i].taken, "mode %04o of one's own is %s (%s)",
+			modes[i].mode, modes[i].taken ? "taken" : "refused", problem.text);
+		secret_free(secret);
+	}
+}
+
 static void check_modes(void)
 {
 	for (size_t i = 0; i < COUNT(modes); i++) {
 		write_secret(SIXTEEN, 16, modes[i].mode);
 
 		struct secret *secret = load("file:");
+		bool taken = geteuid() == 0 ? modes[i].taken_of_root : modes[i].taken;
 
-		CHECK((secret != NULL) == modes[i].taken, "mode %04o is %s (problem \"%s\")",
-			modes[i].mode, modes[i].taken ? "taken" : "refused", problem.text);
+		CHECK((secret != NULL) == taken, "mode %04o is %s (problem \"%s\")", modes[i].mode,
+			taken ? "taken" : "refused", problem.text);
 		secret_free(secret);
+	}
+	if (geteuid() == 0) {
+		write_secret(SIXTEEN, 16, 0440);
+		CHECK(chown(path, 0, 65534) == 0, "root's file is given to another group");
+		secret_free(load("file:"));
+		CHECK(strstr(problem.text, "open to group"), "that group may not read it (%s)",
+			problem.text);
+		check_modes_of_another();
 	}
 }
 
@@ -272,12 +376,13 @@ static void check_memory(void)
 
 int main(void)
 {
-	if (!mkdtemp(directory)) {
+	if (!mkdtemp(directory) || chmod(directory, 0711) != 0) {
 		perror(directory);
 		return 1;
 	}
 	snprintf(path, sizeof(path), "%s/name", directory);
 	check_contents();
+	check_doubts();
 	check_sizes();
 	check_modes();
 	check_kinds();
