@@ -325,44 +325,83 @@ as $$
     from unnest(facts) as f
 $$;
 
--- For facts that failed together: each in a subtransaction. What the database objects to goes to
--- quarantine alone. What is not its data's fault, as by a trigger of the merchant's, is raised for
--- webhooks, which are offered again in smaller batches; a poll is told that the fact is refused.
--- When several are, and no other is taken, it is not about one order, and is raised.
-create function torque_internal.take_each(facts torque_internal.fact[], raises boolean)
+-- Whether the database takes facts at all: the first one of an order that nobody has is tried, and
+-- taken back whatever comes of it.
+create function torque_internal.takes_another()
+returns boolean
+language plpgsql
+as $$
+declare
+    taken_back constant text := 'TQ000';
+    fact torque_internal.fact;
+begin
+    fact.order_id := 'orderd-trial.' || gen_random_uuid();
+    fact.event_key := sha256(convert_to(fact.order_id, 'UTF8'));
+    fact.source := 'webhook';
+    fact.event_type := 'order.created';
+    fact.occurred_at := statement_timestamp();
+    fact.received_at := statement_timestamp();
+    fact.payload := '{}';
+    perform torque_internal.take_facts(array[fact]);
+    set constraints all immediate;
+    raise exception using
+        errcode = taken_back;
+exception
+    when assert_failure or others then
+        return sqlstate = taken_back;
+end
+$$;
+
+-- For facts that failed together: each in a subtransaction. What is raised for one, under whatever
+-- code a trigger of the merchant's may choose, sends that one to quarantine, as long as the
+-- database takes others; else nobody knows that it is about one, and it is raised for all. Codes of
+-- what passes, and of what the server has run out of, are believed. Tried twice: functions may have
+-- been replaced meanwhile.
+create function torque_internal.take_each(facts torque_internal.fact[])
 returns text[]
 language plpgsql
 as $$
 declare
     outcomes text[] := '{}';
-    outcome text;
-    code text;
+    codes text[] := '{}';
+    doubted text;
 begin
     for n in 1..cardinality(facts) loop
-        begin
-            outcome := (torque_internal.take_facts(facts[n:n]))[1];
-            set constraints all immediate;
-        exception
-            when data_exception or integrity_constraint_violation then
-                perform torque_internal.quarantine_facts(facts[n:n], 'database_' || sqlstate);
-                outcome := 'quarantined';
-            when transaction_rollback or lock_not_available then
-                outcome := 'busy';
-            when insufficient_resources or operator_intervention or system_error then
-                raise;
-            when others then
-                if raises then
+        for attempt in 1..2 loop
+            begin
+                outcomes[n] := (torque_internal.take_facts(facts[n:n]))[1];
+                set constraints all immediate;
+                exit;
+            exception
+                when transaction_rollback or lock_not_available then
+                    outcomes[n] := 'busy';
+                    exit;
+                when insufficient_resources or system_error then
                     raise;
-                end if;
-                outcome := 'refused';
-                code := sqlstate;
-        end;
-        outcomes := outcomes || outcome;
+                when assert_failure or others then
+                    outcomes[n] := null;
+                    codes[n] := sqlstate;
+            end;
+        end loop;
+        if outcomes[n] is null then
+            outcomes[n] := 'quarantined';
+            if codes[n] !~ '^2[23]' then
+                doubted := codes[n];
+            end if;
+        else
+            codes[n] := null;
+        end if;
     end loop;
-    if cardinality(outcomes) > 1 and 'refused' = all (outcomes) then
+    if doubted is not null and 'applied' <> all (outcomes)
+        and not torque_internal.takes_another() then
         raise exception 'no fact is taken'
-            using errcode = code;
+            using errcode = doubted;
     end if;
+    for n in 1..cardinality(facts) loop
+        if codes[n] is not null then
+            perform torque_internal.quarantine_facts(facts[n:n], 'database_' || codes[n]);
+        end if;
+    end loop;
     return outcomes;
 end
 $$;
@@ -425,14 +464,13 @@ begin
         torque_internal.facts(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
             $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34
-        ),
-        true
+        )
     );
 end
 $$;
 comment on function torque.take_each is
-    'torque.take_many(), fact by fact: one that the database objects to goes to quarantine alone.'
-    ' What else is raised on the way of one is raised for all.';
+    'torque.take_many(), fact by fact: one that the database objects to, as a trigger may, goes to'
+    ' quarantine alone. What it objects to in every fact is raised.';
 
 -- Edits of the rules, in the background: some orders more are folded anew. Those that another
 -- session has are left for another round.

@@ -361,6 +361,5 @@ bool api_session_note_cancelled(struct api_session *ask, const char *order_id)
 	}
 	struct text outcome = text_of(blocking_cell(ask->session, 0, 0));
 
-	return !text_equal(outcome, TEXT("busy")) && !text_equal(outcome, TEXT("quarantined")) &&
-	       !text_equal(outcome, TEXT("refused"));
+	return !text_equal(outcome, TEXT("busy")) && !text_equal(outcome, TEXT("quarantined"));
 }

@@ -39,11 +39,6 @@ static int judge(const char *order_id, const char *outcome)
 			order_id);
 		return EX_DATAERR;
 	}
-	if (strcmp(outcome, "refused") == 0) {
-		fprintf(stderr, "orderd: %s: the database refuses this order; its log says why\n",
-			order_id);
-		return EX_DATAERR;
-	}
 	fprintf(stderr, "orderd: %s: the answer was not taken in (%s); try again\n", order_id,
 		outcome);
 	return EX_TEMPFAIL;

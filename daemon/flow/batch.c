@@ -444,7 +444,8 @@ static void log_refused(
 static void take_refusal(
 	struct connection *connection, struct queue_list *facts, const struct store_result *result)
 {
-	enum refusal refusal = refusal_of(result->sqlstate);
+	bool isolated = TAILQ_FIRST(facts)->isolated;
+	enum refusal refusal = refusal_of(result->sqlstate, result->raised_inside && !isolated);
 
 	retry_refused(&connection->queue, facts, refusal, result->sqlstate);
 	if (refusal != REFUSAL_OPERATOR || !TAILQ_EMPTY(facts)) {

@@ -185,8 +185,8 @@ static void next_due(void *owner)
 
 static struct text redacted(const struct store_result *result)
 {
-	bool quotes =
-		result->end == STORE_REFUSED && refusal_quotes_data(refusal_of(result->sqlstate));
+	bool quotes = result->end == STORE_REFUSED &&
+		      refusal_quotes_data(refusal_of(result->sqlstate, false));
 
 	return quotes ? TEXT("its log says why") : result->message;
 }
@@ -435,7 +435,7 @@ static void record_call(struct reconcile *reconcile)
 /* What the database cannot take in is an answer that cannot be used. */
 static void record_refused(struct reconcile *reconcile, const struct store_result *result)
 {
-	bool given_up = refusal_of(result->sqlstate) == REFUSAL_DATA ||
+	bool given_up = refusal_of(result->sqlstate, false) == REFUSAL_DATA ||
 			reconcile->refusals + 1 >= RECONCILE_RECORD_TRIES;
 
 	if (given_up && reconcile->end == TORQUE_GOOD) {

@@ -8,10 +8,14 @@ enum refusal {
 	REFUSAL_OPERATOR,  /* what somebody did with the database: no fact is to blame */
 	REFUSAL_TRANSIENT, /* the moment */
 	REFUSAL_SIZE,      /* the size of the batch, perhaps */
-	REFUSAL_OTHER,     /* some fact, perhaps: a trigger of the merchant's raises */
+	REFUSAL_RAISED,    /* what a function raised, a trigger of the merchant's perhaps: one fact,
+			      until all are seen to be refused alike */
+	REFUSAL_OTHER,     /* some fact, perhaps */
 };
 
-enum refusal refusal_of(const char *sqlstate);
+/* raised_inside: by a function, for facts that were not isolated. Its code is believed where it is
+ * about data, the moment or what the server has run out of. */
+enum refusal refusal_of(const char *sqlstate, bool raised_inside);
 
 /* The message of such a refusal may repeat what a customer wrote. */
 bool refusal_quotes_data(enum refusal refusal);

@@ -145,6 +145,9 @@ void retry_refused(
 	case REFUSAL_DATA:
 		retry_data(queue, facts, sqlstate);
 		break;
+	case REFUSAL_RAISED:
+		requeue_isolated(queue, facts);
+		break;
 	case REFUSAL_OTHER:
 		if (count > 1) {
 			requeue_halves(queue, facts, count);

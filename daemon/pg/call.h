@@ -38,6 +38,7 @@ enum store_end {
 struct store_result {
 	enum store_end end;
 	char sqlstate[STORE_SQLSTATE_MAX];
+	bool raised_inside;  /* by a function, which may be a trigger of the merchant's */
 	struct text message; /* server's primary message, which may quote data with class 22 or 23;
 				never a DETAIL, which does so more often, nor what was raised
 				inside a function, of which only the code is told */

@@ -272,6 +272,7 @@ void pipeline_result(const struct pipeline *pipeline, struct store_result *ret_r
 		.end = pipeline->failed   ? STORE_REFUSED
 		       : pipeline->warned ? STORE_UNSURE
 					  : STORE_COMMITTED,
+		.raised_inside = pipeline->raised_inside,
 		.message = text_of(pipeline->message.text),
 	};
 	memcpy(ret_result->sqlstate, pipeline->sqlstate, sizeof(ret_result->sqlstate));

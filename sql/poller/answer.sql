@@ -327,12 +327,12 @@ begin
     from torque.orders o
     where o.order_id = c.order_id;
     outcome := (torque_internal.take_patiently(array[fact]))[1];
-    if outcome in ('quarantined', 'refused') then
+    if outcome = 'quarantined' then
         perform torque_internal.raise_alarm(
             'unusable', c.order_id, format('what a lookup tells of it is %s', outcome), at
         );
     end if;
-    if outcome in ('busy', 'quarantined', 'refused') then
+    if outcome in ('busy', 'quarantined') then
         update torque_internal.lookup as l
         set
             tries = l.tries + 1,
@@ -357,8 +357,8 @@ begin
 end
 $$;
 comment on function torque.reconcile_lookup is
-    'Takes an answer of order-status in, in a word: applied, agreed, busy, quarantined, refused (by'
-    ' something other than its data), malformed (about another order) or superseded.';
+    'Takes an answer of order-status in, in a word: applied, agreed, busy, quarantined,'
+    ' malformed (about another order) or superseded.';
 
 -- A person who cancels waits for seconds rather than be told that the database does not know.
 create or replace function torque.order_cancelled(
@@ -399,5 +399,5 @@ begin
 end
 $$;
 comment on function torque.order_cancelled is
-    'Takes an answer of cancel in; tells its outcome, or busy, quarantined or refused (by something'
-    ' other than its data), when the order here is still as it was.';
+    'Takes an answer of cancel in; tells its outcome, or busy or quarantined, when the order here'
+    ' is still as it was.';

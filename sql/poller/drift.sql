@@ -36,7 +36,7 @@ begin
             set constraints all immediate;
         exception
             when others then
-                again := torque_internal.take_each(rest, false);
+                again := torque_internal.take_each(rest);
         end;
         for n in 1..cardinality(places) loop
             outcomes[places[n]] := again[n];
@@ -274,7 +274,7 @@ begin
     for n in 1..cardinality(found) loop
         continue when outcomes[n] = 'busy';
         d := found[n];
-        is_taken := outcomes[n] not in ('quarantined', 'refused');
+        is_taken := outcomes[n] <> 'quarantined';
         if is_taken then
             perform torque_internal.clear_alarm('unusable', d.order_id, answered);
         else

@@ -278,6 +278,8 @@ class Reconcile(WithShop):
         orderd = self.start("run")
         self.check_poison(orderd)
         self.assertNotIn("poison", orderd.log())
+        self.assertEqual(self.database.query("select distinct reason from torque.quarantine"),
+                         [["database_P0001"]])
         self.database.query(
             "drop trigger object on torque.orders; select torque.resync('order_00007')")
         orderd.wait_until(lambda: "order_00007" in orders_in(self.database), "it is here", SOON)

@@ -261,11 +261,14 @@ static void connect_store(unsigned index)
 	turn();
 }
 
+static bool raises_inside; /* what is refused, a function has raised */
+
 static void end_run(unsigned index, enum store_end end, const char *sqlstate, const char *value)
 {
-	struct store_result result = {
-		.end = end, .value = text_of(value), .message = TEXT("as told by a test")
-	};
+	struct store_result result = { .end = end,
+		.raised_inside = raises_inside,
+		.value = text_of(value),
+		.message = TEXT("as told by a test") };
 	struct store *store = &stores[index];
 
 	snprintf(result.sqlstate, sizeof(result.sqlstate), "%s", sqlstate);
@@ -500,6 +503,23 @@ static void check_halving(const char *sqlstate, bool each)
 	batch_free(batch);
 }
 
+static void check_raised(void)
+{
+	open_batch(1, LONG_MS);
+	connect_store(0);
+	add_facts(8);
+	turn();
+	raises_inside = true;
+	refuse(0, "0A000");
+	CHECK(stores[0].running && calls(0, "take_each(") && stores[0].facts == 8,
+		"what a function raised is looked for by each fact on its own");
+	refuse(0, "0A000");
+	raises_inside = false;
+	CHECK(ended == 0 && wait_for(is_running) && stores[0].facts == 4,
+		"raised there, too, it is no fact's fault, and its code is believed");
+	batch_free(batch);
+}
+
 static void check_quarantine_refused(void)
 {
 	open_batch(1, LONG_MS);
@@ -695,6 +715,7 @@ int main(void)
 	check_deadline();
 	check_late_commit();
 	check_isolation();
+	check_raised();
 	check_quarantine_refused();
 	check_halving("P0001", false);
 	check_halving("XX000", false);

@@ -310,7 +310,8 @@ static void check_refused(void)
 		"only what the server has prepared is prepared");
 	refuse("P0001", "PL/pgSQL function object()", "ERROR");
 	CHECK(read_all() == PIPELINE_ENDED &&
-			text_equal(result.message, TEXT("error P0001 inside a function")),
+			text_equal(result.message, TEXT("error P0001 inside a function")) &&
+			result.raised_inside,
 		"what a function raises is told by its code alone");
 	refuse("57P01", "PL/pgSQL function object()", "FATAL");
 	CHECK(read_all() == PIPELINE_ENDED && text_equal(result.message, TEXT("no way")),

@@ -176,6 +176,14 @@ static void check_data(void)
 		"and is lost when that is refused, too");
 }
 
+static void check_raised(void)
+{
+	fill(4, 1);
+	CHECK(refuse(REFUSAL_RAISED) == 0 && facts[0].isolated && facts[3].isolated &&
+			strcmp(order_of(&queue.waiting), "0123") == 0,
+		"what a function raised is looked for by each fact on its own");
+}
+
 static void check_operator(void)
 {
 	fill(4, 1);
@@ -208,6 +216,7 @@ int main(void)
 	check_back_off();
 	check_halves();
 	check_data();
+	check_raised();
 	check_operator();
 	check_taken_over();
 	return check_done();
