@@ -331,6 +331,21 @@ create table torque_internal.poller (
 
 insert into torque_internal.poller default values;
 
+-- Whose orders these are: at which API, and of which business there. One row; none before anybody
+-- has polled.
+create table torque_internal.shop (
+    -- Keeps a second row out.
+    only_row boolean not null default true,
+    -- The API.
+    base_url text not null,
+    -- The business; null: no poller has named one.
+    business_id text,
+    constraint shop_pkey
+        primary key (only_row),
+    constraint shop_only_row_check
+        check (only_row)
+);
+
 -- Calls to the API of the last day. Its budget is counted from these rows.
 create table torque_internal.api_call (
     -- Number of the call.

@@ -35,5 +35,19 @@ begin
     if not has_database_privilege('torque_owner', current_database(), 'create') then
         execute format('grant create on database %I to torque_owner', current_database());
     end if;
+    -- The login that is made here gets in, whatever everybody may. Who else does is not ours to
+    -- say: roles are the cluster's, and other databases may have the same ones.
+    if has_database_privilege(current_user, current_database(), 'connect with grant option')
+        and not exists (
+            select
+            from pg_catalog.pg_database d
+            cross join aclexplode(d.datacl) as a
+            where d.datname = current_database()
+                and a.grantee = 'orderd'::regrole
+                and a.privilege_type = 'CONNECT'
+        )
+    then
+        execute format('grant connect on database %I to orderd', current_database());
+    end if;
 end
 $$;

@@ -47,6 +47,21 @@ int api_session_database_failed(struct api_session *ask)
 		verb_database_code(blocking_sqlstate(ask->session)));
 }
 
+/* True: the database has answered. */
+static bool tell(struct api_session *ask, const struct store_call call)
+{
+	const char *values[STORE_PARAMS_MAX];
+	int lengths[STORE_PARAMS_MAX], formats[STORE_PARAMS_MAX];
+
+	for (size_t i = 0; i < call.param_count; i++) {
+		values[i] = call.params[i].bytes; /* each that is a text ends with a NUL */
+		lengths[i] = (int)call.params[i].len;
+		formats[i] = call.params[i].binary;
+	}
+	return blocking_ask_binary(
+		ask->session, call.statement, values, lengths, formats, call.param_count);
+}
+
 /* The schema has to be the one that this program was made for. */
 static int check_schema(struct api_session *ask)
 {
@@ -65,11 +80,23 @@ static int check_schema(struct api_session *ask)
 	return EX_OK;
 }
 
+static int check_shop(struct api_session *ask, const struct reconcile_options *options)
+{
+	const char *sentence;
+
+	if (!tell(ask, reconcile_shop(options, false))) {
+		return api_session_database_failed(ask);
+	}
+	sentence = blocking_cell(ask->session, 0, 0);
+	return sentence ? say(sentence, EX_CONFIG) : EX_OK;
+}
+
 static int open_session(struct api_session *ask, const struct config *config)
 {
 	struct reconcile_options options = options_reconcile(config_settings(config));
 	char setup[RECONCILE_SETUP_MAX];
 	struct problem problem;
+	int code;
 
 	ask->session = blocking_new(options.store.conninfo, false, &problem);
 	if (!ask->session) {
@@ -79,7 +106,8 @@ static int open_session(struct api_session *ask, const struct config *config)
 	if (!blocking_run(ask->session, settings) || !blocking_run(ask->session, setup)) {
 		return api_session_database_failed(ask);
 	}
-	return check_schema(ask);
+	code = check_schema(ask);
+	return code == EX_OK ? check_shop(ask, &options) : code;
 }
 
 static void wait_over(void *owner)
@@ -136,21 +164,6 @@ struct blocking *api_session_database(struct api_session *ask)
 }
 
 /* A place in the budget. */
-
-/* True: the database has answered. */
-static bool tell(struct api_session *ask, const struct store_call call)
-{
-	const char *values[STORE_PARAMS_MAX];
-	int lengths[STORE_PARAMS_MAX], formats[STORE_PARAMS_MAX];
-
-	for (size_t i = 0; i < call.param_count; i++) {
-		values[i] = call.params[i].bytes; /* each that is a text ends with a NUL */
-		lengths[i] = (int)call.params[i].len;
-		formats[i] = call.params[i].binary;
-	}
-	return blocking_ask_binary(
-		ask->session, call.statement, values, lengths, formats, call.param_count);
-}
 
 static void wait_for(struct api_session *ask, int64_t wait_ms)
 {

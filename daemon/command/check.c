@@ -232,48 +232,109 @@ static void check_offline(const struct command *command, struct faults *faults)
 	check_descriptors(config, faults);
 }
 
-/* The database: the connection that the receiver would make, and one question. */
+/* The database: the connection that the receiver would make, and a few questions, each answered by
+ * nothing or by what is wrong. */
 
 /* Of the functions that migrations grant to the daemon, those that this role may not execute. */
 #define RIGHTS_QUESTION                                                                            \
 	"select coalesce(string_agg(f, ', '), '') from unnest($1::text[]) f "                      \
 	"where not coalesce(has_function_privilege(to_regproc(f), 'execute'), false)"
 
+/* What everybody may do with the database, as what takes it away. */
+#define OPEN_QUESTION                                                                              \
+	"select 'revoke ' || string_agg(lower(a.privilege_type), ', ' order by a.privilege_type) " \
+	"|| ' on database ' || quote_ident(d.datname) || ' from public' "                          \
+	"from pg_database d "                                                                      \
+	"cross join aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a "                  \
+	"where d.datname = current_database() and a.grantee = 0 group by d.datname"
+
 struct online {
 	const struct config *config;
 	struct faults *faults;
 	struct loop *loop;
 	struct store *store;
+	size_t question; /* that is asked */
 };
 
-static void rights_told(void *tag, const struct store_result *result)
+static struct store_call rights_call(const struct config *config)
 {
-	struct online *online = tag;
-
-	if (result->end != STORE_COMMITTED) {
-		config_fault(online->config, CONFIG_DATABASE_CONNINFO, online->faults,
-			": the database would not say what orderd may do: %.*s",
-			(int)result->message.len, result->message.ptr);
-	} else if (result->value.len > 0) {
-		config_fault(online->config, CONFIG_DATABASE_CONNINFO, online->faults,
-			": the role may not execute %.*s; run orderd migrate, which grants it",
-			(int)result->value.len, result->value.ptr);
-	}
-	loop_stop(online->loop);
-}
-
-static void connected(void *owner)
-{
-	const struct store_call question = {
+	(void)config;
+	return (struct store_call){
 		.statement = RIGHTS_QUESTION,
 		.param_count = 1,
 		.params = { { .bytes = sql_granted, .len = strlen(sql_granted) } },
 	};
-	struct online *online = owner;
+}
 
-	if (!store_run(online->store, &question, 1, rights_told, online)) {
+static struct store_call shop_call(const struct config *config)
+{
+	const struct reconcile_options options = options_reconcile(config_settings(config));
+
+	return reconcile_shop(&options, false);
+}
+
+static struct store_call open_call(const struct config *config)
+{
+	(void)config;
+	return (struct store_call){ .statement = OPEN_QUESTION };
+}
+
+static const struct question {
+	struct store_call (*call)(const struct config *config);
+	const char *before, *after; /* what is wrong */
+	bool warns;
+} questions[] = {
+	{ rights_call, "the role may not execute ", "; run orderd migrate, which grants it",
+		false },
+	{ shop_call, "", "", false },
+	{ open_call,
+		"whoever may log in to this server gets into the database; unless that is "
+		"meant, run there: ",
+		"", true },
+};
+
+static void ask(struct online *online);
+
+static void answered(void *tag, const struct store_result *result)
+{
+	struct online *online = tag;
+	const struct question *question = &questions[online->question++];
+
+	if (result->end != STORE_COMMITTED) {
+		config_fault(online->config, CONFIG_DATABASE_CONNINFO, online->faults,
+			": the database would not say how it stands: %.*s",
+			(int)result->message.len, result->message.ptr);
+		loop_stop(online->loop);
+		return;
+	}
+	if (result->value.len > 0) {
+		(question->warns ? config_warn : config_fault)(online->config,
+			CONFIG_DATABASE_CONNINFO, online->faults, ": %s%.*s%s", question->before,
+			(int)result->value.len, result->value.ptr, question->after);
+	}
+	ask(online);
+}
+
+static void ask(struct online *online)
+{
+	struct store_call call;
+
+	if (online->question == sizeof(questions) / sizeof(questions[0])) {
+		loop_stop(online->loop);
+		return;
+	}
+	call = questions[online->question].call(online->config);
+	if (!store_run(online->store, &call, 1, answered, online)) {
 		loop_stop(online->loop);
 	}
+}
+
+static void connected(void *owner)
+{
+	struct online *online = owner;
+
+	online->question = 0;
+	ask(online);
 }
 
 static void disconnected(void *owner)

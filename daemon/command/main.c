@@ -29,6 +29,7 @@ static const struct verb verbs[] = {
 			{ "status", NULL, "say which schema is there and which is needed" },
 			{ "dry-run", NULL, "list what would be run, and run nothing" },
 			{ "print", NULL, "print the SQL that would be run" },
+			{ "adopt", NULL, "make the database that of this shop, whose ever it was" },
 			{ "admin-conninfo", "CONNINFO", "connect with this, as somebody who may" },
 			JSON_OPTION,
 		}, migrate_run },

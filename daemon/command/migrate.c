@@ -155,13 +155,23 @@ static int bring_up_to_date(const struct command *command)
 {
 	struct migration_options options = admin_options(command);
 	struct migration_state state;
-	enum migration_end end = migration_run(&options, &state);
+	enum migration_end end;
+
+	if (verb_has(command, "adopt")) {
+		options.adopt_base_url = command->settings->torque.base_url;
+		options.adopt_business_id = command->settings->torque.business_id;
+	}
+	end = migration_run(&options, &state);
 
 	if (verb_has(command, "json")) {
 		print_state(&state, end);
 	} else if (end == MIGRATION_FINE) {
 		fprintf(stderr, "orderd: the schema is at version %d, from %d\n",
 			state.version_here, state.version_there);
+		if (options.adopt_base_url) {
+			fprintf(stderr, "orderd: the database is that of %s from now on\n",
+				options.adopt_base_url);
+		}
 	}
 	say_problem(&state);
 	return exit_code(end);
@@ -174,6 +184,10 @@ int migrate_run(const struct command *command)
 
 	if (status && plan) {
 		return verb_usage(command, "--status goes with neither --dry-run nor --print");
+	}
+	if (verb_has(command, "adopt") && (status || plan)) {
+		return verb_usage(
+			command, "--adopt goes with none of --status, --dry-run and --print");
 	}
 	if (verb_has(command, "print") && verb_has(command, "json")) {
 		return verb_usage(command, "--print prints SQL, not JSON");

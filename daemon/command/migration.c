@@ -34,6 +34,10 @@ static const char become_owner[] = "set local role torque_owner;\n";
 static const char history[] =
 	"select name, pg_catalog.encode(sha256, 'hex') from torque_internal.migration "
 	"order by name desc";
+static const char adoption[] =
+	"insert into torque_internal.shop (base_url, business_id) values ($1, nullif($2, ''))"
+	" on conflict (only_row) do update"
+	" set base_url = excluded.base_url, business_id = excluded.business_id";
 static const char forget[] = "delete from torque_internal.migration where name = $1";
 
 /* Is there a schema, and may we be its owner? Asked of the catalogue, which everybody may read. */
@@ -300,7 +304,19 @@ static enum migration_end forget_files(struct migration_state *state, struct blo
 	return end;
 }
 
-static enum migration_end run(struct migration_state *state, struct blocking *session)
+static enum migration_end adopt(const struct migration_options *options,
+	struct migration_state *state, struct blocking *session)
+{
+	const char *values[] = { options->adopt_base_url, options->adopt_business_id };
+
+	if (!options->adopt_base_url || blocking_ask(session, adoption, values, 2)) {
+		return MIGRATION_FINE;
+	}
+	return sql_failed(state, session, NULL);
+}
+
+static enum migration_end run(const struct migration_options *options,
+	struct migration_state *state, struct blocking *session)
 {
 	enum migration_end end = run_sql(state, session, begin, NULL);
 
@@ -322,6 +338,9 @@ static enum migration_end run(struct migration_state *state, struct blocking *se
 	if (end == MIGRATION_FINE) {
 		end = forget_files(state, session);
 	}
+	if (end == MIGRATION_FINE) {
+		end = adopt(options, state, session);
+	}
 	return end == MIGRATION_FINE ? run_sql(state, session, "commit", NULL) : end;
 }
 
@@ -332,7 +351,7 @@ enum migration_end migration_run(
 	CLEANUP(cleanup_session) struct blocking *session = NULL;
 	enum migration_end end = connect_to(options, ret_state, &session);
 
-	return end == MIGRATION_FINE ? run(ret_state, session) : end;
+	return end == MIGRATION_FINE ? run(options, ret_state, session) : end;
 }
 
 /* Printing. */

@@ -18,6 +18,10 @@ enum { MIGRATION_FILES_MAX = 64 };
 struct migration_options {
 	const char *conninfo;
 	bool as_invoker; /* user and password of conninfo are left out */
+	/* The API and the business ("": not known) whose database it is from then on; NULL: it
+	 * stays whose it is. */
+	const char *adopt_base_url;
+	const char *adopt_business_id; /* valid with the other */
 };
 
 enum migration_end {

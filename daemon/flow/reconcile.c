@@ -21,6 +21,7 @@ enum {
 	RECONCILE_WAIT_MAX_MS = 60000, /* the plan is asked again at least so often */
 	RECONCILE_AGAIN_MS = 1000,     /* after the database refused a step; doubles */
 	RECONCILE_AGAIN_MAX_MS = 30000,
+	RECONCILE_SHOP_MS = 5000,   /* another shop's database may become ours */
 	RECONCILE_RECORD_TRIES = 5, /* an answer that is refused so often is given up */
 	RECONCILE_WORD_MAX = 16,
 };
@@ -50,6 +51,8 @@ struct reconcile {
 	struct torque *changed;           /* NULL: nothing has changed */
 	bool access_changed;              /* the database has to be told, before the next call */
 	struct loop_timer *next;
+	bool admitted;     /* this session has seen that the database is our shop's */
+	bool foreign;      /* it is another's, and problem says so */
 	bool busy;         /* a call or a transaction is under way */
 	bool begun;        /* it is known whether this process polls */
 	bool standby;      /* valid once begun */
@@ -73,6 +76,7 @@ struct reconcile {
 };
 
 static void open_store(struct reconcile *reconcile);
+static bool ask_in(struct reconcile *reconcile);
 static void next_planned(void *tag, const struct store_result *result);
 static void call_answered(void *tag, const struct torque_answer *answer);
 static void answer_recorded(void *tag, const struct store_result *result);
@@ -95,6 +99,21 @@ void reconcile_setup(const struct reconcile_schedule *schedule, char out[RECONCI
 	if (len >= RECONCILE_SETUP_MAX) {
 		die("the poller's settings do not fit");
 	}
+}
+
+static struct store_param text_param(const char *text)
+{
+	return (struct store_param){ .bytes = text, .len = strlen(text) };
+}
+
+struct store_call reconcile_shop(const struct reconcile_options *options, bool claims)
+{
+	return (struct store_call){
+		.statement = "select torque.poll_for($1, $2, $3)",
+		.param_count = 3,
+		.params = { text_param(options->base_url), text_param(options->business_id),
+			text_param(claims ? "true" : "false") },
+	};
 }
 
 /* One round: what the last call brought is recorded, then the next one is planned. */
@@ -179,7 +198,7 @@ static void next_due(void *owner)
 		reconcile->drained(reconcile->drained_owner);
 	} else {
 		take_change(reconcile);
-		reconcile->busy = plan_next(reconcile);
+		reconcile->busy = reconcile->admitted ? plan_next(reconcile) : ask_in(reconcile);
 	}
 }
 
@@ -211,6 +230,36 @@ static void step_taken(struct reconcile *reconcile)
 		reconcile->refusals = 0;
 		reconcile->problem.text[0] = '\0';
 	}
+}
+
+/* The shop. */
+
+static void shop_told(void *tag, const struct store_result *result)
+{
+	struct reconcile *reconcile = tag;
+
+	if (result->end != STORE_COMMITTED) {
+		step_refused(reconcile, result);
+		return;
+	}
+	step_taken(reconcile);
+	reconcile->admitted = result->value.len == 0;
+	if (!reconcile->admitted) {
+		problem_say(&reconcile->problem, "%.*s", (int)result->value.len, result->value.ptr);
+		log_event(LOG_ERROR, "shop_differs",
+			LOG_FIELDS(LOG_STRING("error", reconcile->problem.text)));
+	} else if (reconcile->foreign) {
+		reconcile->problem.text[0] = '\0';
+	}
+	reconcile->foreign = !reconcile->admitted;
+	plan_after(reconcile, reconcile->admitted ? 0 : RECONCILE_SHOP_MS);
+}
+
+static bool ask_in(struct reconcile *reconcile)
+{
+	const struct store_call call = reconcile_shop(&reconcile->options, true);
+
+	return store_run(reconcile->store, &call, 1, shop_told, reconcile);
 }
 
 /* The plan. */
@@ -491,7 +540,9 @@ static void connected(void *owner)
 
 static void disconnected(void *owner)
 {
-	(void)owner;
+	struct reconcile *reconcile = owner;
+
+	reconcile->admitted = false;
 	metrics_set(METRIC_RECONCILE_CONNECTED, 0);
 }
 
@@ -542,6 +593,7 @@ void reconcile_change(
 	torque_free(reconcile->changed);
 	reconcile->options = *options;
 	reconcile->changed = torque;
+	reconcile->admitted = false;
 	if (!reconcile->busy) {
 		loop_timer_start(reconcile->next, 0);
 	}

@@ -33,7 +33,13 @@ void reconcile_setup(const struct reconcile_schedule *schedule, char out[RECONCI
 struct reconcile_options {
 	struct store_options store; /* of a connection of its own; its setup is reconcile_setup() */
 	struct reconcile_schedule schedule;
+	const char *base_url;    /* whose orders are polled: they are no other shop's database */
+	const char *business_id; /* "": not known */
 };
+
+/* The call that answers with a sentence unless the database is that shop's; claims: it is from then
+ * on, where it was nobody's. Its strings are those of options. */
+struct store_call reconcile_shop(const struct reconcile_options *options, bool claims);
 
 /* Takes torque; the strings of options are borrowed until reconcile_change() or reconcile_free().
  * Starts at once and keeps trying. */

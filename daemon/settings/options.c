@@ -66,6 +66,8 @@ struct reconcile_options options_reconcile(const struct settings *settings)
 			.history_s = seconds(settings->reconcile.history_ms),
 			.notify = settings->database.notify,
 		},
+		.base_url = settings->torque.base_url,
+		.business_id = settings->torque.business_id,
 	};
 }
 

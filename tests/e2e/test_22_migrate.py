@@ -163,6 +163,24 @@ class Migrate(unittest.TestCase):
             "--dry-run", code=NOPERM, user="orderd"))
         self.run_verb(code=NOPERM, user="orderd")
 
+    def test_the_login_that_it_makes_gets_in_and_nobody_elses_rights_change(self):
+        name = self.database.name
+        acl = "select datacl from pg_database where datname = '%s'" % name
+        self.database.query("create role other_shop login")
+        self.addCleanup(cluster.database("postgres").query, "drop role other_shop")
+        self.addCleanup(self.database.query, "revoke all on database %s from other_shop" % name)
+        self.database.query("revoke connect, temporary on database %(name)s from public;"
+                            "grant connect on database %(name)s to other_shop" % {"name": name})
+        self.run_verb()
+        self.assertEqual("0", self.database.value(
+            "select count(*) from pg_database d cross join aclexplode(d.datacl) a"
+            " where d.datname = '%s' and a.grantee = 0" % name))
+        self.assertEqual("1", self.database.value("select 1", "orderd"))
+        self.assertEqual("1", self.database.value("select 1", "other_shop"))
+        before = self.database.value(acl)
+        self.run_verb()
+        self.assertEqual(before, self.database.value(acl))
+
     def test_a_database_that_is_away(self):
         process = start("--admin-conninfo", "host=/nowhere")
         self.assertIn("/nowhere", process.communicate(timeout=60)[1])

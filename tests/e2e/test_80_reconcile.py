@@ -360,6 +360,7 @@ class Reconcile(WithShop):
         orderd = self.start("run")
         self.wait_equal(orderd)
         other = self.start_api(self.shop)
+        self.database.query("update torque_internal.shop set base_url = '%s'" % other.url)
         orderd.change({"torque": {"base_url": other.url}})
         orderd.reload()
         orderd.says("reloaded")

@@ -489,6 +489,12 @@ class Sync(Case):
 
 
 class Check(Case):
+    def setUp(self):
+        super().setUp()
+        self.database.query(
+            "grant connect on database %(name)s to orderd;"
+            "revoke connect, temporary on database %(name)s from public" % vars(self.database))
+
     def check(self, code=0):
         found = self.json("check", "--online", code=code)
         return found["faults"], found["warnings"]
@@ -500,6 +506,17 @@ class Check(Case):
         self.assertIn("[torque] %s: " % setting, faults[0])
         for word in words:
             self.assertIn(word, faults[0])
+
+    def test_a_database_that_is_open_to_everybody_is_a_warning_with_its_cure(self):
+        name = self.database.name
+        for right in ("connect", "temporary", "connect, temporary"):
+            self.database.query("grant %s on database %s to public" % (right, name))
+            faults, (warning,) = self.check()
+            self.assertEqual(faults, [])
+            cure = "revoke %s on database %s from public" % (right, name)
+            self.assertTrue(warning.endswith("run there: " + cure), warning)
+            self.database.query(cure)
+            self.assertEqual(self.check(), ([], []))
 
     def test_what_is_in_order_is_found_by_one_call_of_the_budget(self):
         self.fill(3)
