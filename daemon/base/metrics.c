@@ -39,6 +39,8 @@ static const struct {
 		"Connections accepted.", COUNTER },
 	[METRIC_CONNECTIONS_OPEN] = { "orderd_connections_open", NULL, "Connections open now.",
 		GAUGE },
+	[METRIC_CONNECTIONS_EVICTED] = { "orderd_connections_evicted_total", NULL,
+		"Connections outside of a request that were closed to make room.", COUNTER },
 	[METRIC_ACCEPT_PAUSES] = { "orderd_accept_pauses_total", NULL,
 		"Pauses of accepting: no descriptors, or max_connections reached.", COUNTER },
 	[METRIC_BATCHES_COMMITTED] = { "orderd_batches_committed_total", NULL,

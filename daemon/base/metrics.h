@@ -22,7 +22,8 @@ enum metric {
 	METRIC_HTTP_REFUSED, /* framing, limits, deadlines, path and method */
 	METRIC_CONNECTIONS_ACCEPTED,
 	METRIC_CONNECTIONS_OPEN, /* gauge */
-	METRIC_ACCEPT_PAUSES,    /* out of descriptors or at max_connections */
+	METRIC_CONNECTIONS_EVICTED,
+	METRIC_ACCEPT_PAUSES, /* out of descriptors or at max_connections */
 	METRIC_BATCHES_COMMITTED,
 	METRIC_BATCHES_RETRIED,    /* sent again: connection lost, unsure, busy, serialization */
 	METRIC_BATCHES_ISOLATED,   /* run fact by fact because the database objected */

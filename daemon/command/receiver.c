@@ -22,8 +22,9 @@ struct receiver {
 	void *drained_owner;
 };
 
-/* The soft limit is 1024 for the sake of select(2), which is not used here. */
-static void raise_descriptor_limit(rlim_t wanted)
+/* The soft limit is 1024 for the sake of select(2), which is not used here. Returns what there is.
+ */
+static size_t raise_descriptor_limit(rlim_t wanted)
 {
 	struct rlimit limit;
 
@@ -37,10 +38,22 @@ static void raise_descriptor_limit(rlim_t wanted)
 				LOG_FIELDS(LOG_STRING("error", strerror(errno))));
 		}
 	}
-	if (limit.rlim_cur < wanted) {
+	return limit.rlim_cur;
+}
+
+/* As many as there are descriptors for: beyond, nobody could come in, and the admin listener and
+ * the database would have none. */
+static void fit_connections(struct server_options *server, const struct settings *settings)
+{
+	size_t wanted = options_descriptors(settings);
+	size_t limit = raise_descriptor_limit(wanted);
+
+	if (limit < wanted) {
+		server->connections_max = options_connections(settings, limit);
 		log_event(LOG_WARNING, "descriptors_short",
-			LOG_FIELDS(LOG_INT("limit", (int64_t)limit.rlim_cur),
-				LOG_INT("wanted", (int64_t)wanted)));
+			LOG_FIELDS(LOG_INT("limit", (int64_t)limit),
+				LOG_INT("wanted", (int64_t)wanted),
+				LOG_INT("connections", (int64_t)server->connections_max)));
 	}
 }
 
@@ -63,7 +76,7 @@ struct receiver *receiver_new(struct loop *loop, const struct settings *settings
 	struct batch_options batch = options_batch(settings);
 	struct intake_options intake = options_intake(settings, secrets, listen_fd);
 
-	raise_descriptor_limit(options_descriptors(settings));
+	fit_connections(&intake.server, settings);
 	receiver->listen_fd = listen_fd;
 	receiver->look = loop_timer_new(loop, look_at_batch, receiver);
 	receiver->batch = batch_new(loop, &batch);

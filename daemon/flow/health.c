@@ -14,7 +14,6 @@
 
 enum {
 	HEALTH_STATUS_MS = 5000,
-	HEALTH_CONNECTIONS_MAX = 64,
 	HEALTH_BODY_MAX = 1024, /* nothing here reads one */
 	HEALTH_LINE_MAX = 4096,
 	HEALTH_PART_MAX = 1400, /* the longest problem of a call fits */

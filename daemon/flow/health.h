@@ -14,6 +14,8 @@
 #include "flow/reconcile.h"
 #include "io/loop.h"
 
+enum { HEALTH_CONNECTIONS_MAX = 64 };
+
 struct health; /* heap */
 
 struct health_options {

@@ -1,4 +1,4 @@
-/* The phase and the deadline of a connection, and the queue of those to be seen to. */
+/* The phase and the deadline of a connection, and the queues that it stands in. */
 #include "http/connection.h"
 
 #include "base/clock.h"
@@ -14,9 +14,73 @@ void connection_put_off(struct connection *connection)
 	}
 }
 
+static bool inside_request(const struct connection *connection)
+{
+	switch (connection->phase) {
+	case CONNECTION_READING:
+		return request_reading(connection->reader);
+	case CONNECTION_HANDLING:
+	case CONNECTION_DEAD:
+		return true;
+	case CONNECTION_SILENT:
+	case CONNECTION_KNOCKING:
+	case CONNECTION_SHAKING:
+	case CONNECTION_FLUSHING:
+	case CONNECTION_FLUSHED:
+	case CONNECTION_LINGERING:
+		break;
+	}
+	return false;
+}
+
+void connection_note_byte(struct connection *connection)
+{
+	struct connection_set *set = connection->set;
+
+	if (connection->waits) {
+		TAILQ_REMOVE(&set->waiting, connection, waiter);
+	}
+	connection->waits = !inside_request(connection);
+	if (connection->waits) {
+		connection->waits_since_ms = clock_mono_ms();
+		TAILQ_INSERT_TAIL(&set->waiting, connection, waiter);
+	}
+}
+
+static void leave_handshakes(struct connection *connection)
+{
+	struct connection_set *set = connection->set;
+
+	if (connection->phase == CONNECTION_KNOCKING) {
+		TAILQ_REMOVE(&set->knocking, connection, turn);
+	} else if (connection->phase == CONNECTION_SHAKING) {
+		TAILQ_REMOVE(&set->shaking, connection, turn);
+		set->shaking_count--;
+	}
+}
+
+static void join_handshakes(struct connection *connection)
+{
+	struct connection_set *set = connection->set;
+
+	if (connection->phase == CONNECTION_KNOCKING) {
+		TAILQ_INSERT_HEAD(&set->knocking, connection, turn);
+	} else if (connection->phase == CONNECTION_SHAKING) {
+		TAILQ_INSERT_TAIL(&set->shaking, connection, turn);
+		set->shaking_count++;
+	}
+}
+
+/* One that reads again may have bytes that nobody has looked at yet: it waits when they are used
+ * up, which exchange_advance() says. */
 void connection_enter(struct connection *connection, enum connection_phase phase)
 {
+	leave_handshakes(connection);
 	connection->phase = phase;
+	join_handshakes(connection);
+	if (phase != CONNECTION_READING) {
+		connection_note_byte(connection);
+	}
 	if (phase == CONNECTION_FLUSHED || phase == CONNECTION_DEAD) {
 		connection_put_off(connection);
 	}
@@ -57,11 +121,21 @@ bool connection_is_late(struct connection *connection)
 	return left_ms <= 0;
 }
 
-void connection_wait(struct connection *connection)
+static void wait_for_request(struct connection *connection, int64_t after_ms)
 {
 	const struct connection_set *set = connection->set;
 
 	connection_enter(connection, CONNECTION_READING);
-	connection_set_deadline(
-		connection, set->draining ? set->limits.drain_idle_ms : set->limits.idle_ms);
+	connection_set_deadline(connection, set->draining ? set->limits.drain_idle_ms : after_ms);
+}
+
+void connection_wait_first(struct connection *connection)
+{
+	wait_for_request(connection, connection->set->limits.first_ms);
+	connection_note_byte(connection);
+}
+
+void connection_wait(struct connection *connection)
+{
+	wait_for_request(connection, connection->set->limits.idle_ms);
 }

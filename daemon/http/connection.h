@@ -1,7 +1,8 @@
-/* connection.h - the state of one accepted connection: its phase, its deadline, what it waits for.
+/* connection.h - the state of one accepted connection: its phase, its deadline, what it waits for,
+ * and its place among those that wait.
  *
- * For exchange.c, which reads its requests and answers them, and server.c, which makes and frees
- * it. Freed only by a chore, from the loop, when nothing of it is on the stack.
+ * For exchange.c, which reads its requests and answers them, handshake.c, which lets it begin, and
+ * server.c, which makes and frees it. Freed only from the loop, when nothing of it is on the stack.
  */
 #pragma once
 
@@ -12,7 +13,9 @@
 #include "io/loop.h"
 
 enum connection_phase {
-	CONNECTION_SHAKING,   /* TLS handshake */
+	CONNECTION_SILENT,    /* TLS: not a byte has come yet */
+	CONNECTION_KNOCKING,  /* TLS: its handshake waits for its turn; in set->knocking */
+	CONNECTION_SHAKING,   /* TLS handshake; in set->shaking */
 	CONNECTION_READING,   /* a request, or waiting for one */
 	CONNECTION_HANDLING,  /* exchange is with the owner */
 	CONNECTION_FLUSHING,  /* the last answer is being sent; nothing is read any more */
@@ -25,7 +28,9 @@ enum connection_phase {
 struct connection_limits {
 	size_t bodies_max;
 	size_t output_max;
+	size_t handshakes_max;
 	int64_t handshake_ms;
+	int64_t first_ms;
 	int64_t head_ms;
 	int64_t body_ms;
 	int64_t answer_ms;
@@ -45,6 +50,10 @@ struct connection_set {
 	void *owner;
 	struct connection_list all;
 	size_t count;
+	struct connection_list waiting; /* not inside a request; the longest without a byte first */
+	struct connection_list knocking; /* the newest first */
+	struct connection_list shaking;  /* the oldest first */
+	size_t shaking_count;
 	struct connection_list chores_due;
 	struct loop_task *chores;
 	size_t body_bytes;    /* of all bodies that are in memory */
@@ -57,15 +66,19 @@ struct connection {
 	unsigned magic;
 	enum connection_phase phase;
 	struct connection_set *set;
-	TAILQ_ENTRY(connection) entry; /* in set->all */
-	TAILQ_ENTRY(connection) chore; /* in set->chores_due, while chore_due */
-	struct stream *stream;         /* NULL: there was no memory for it */
+	TAILQ_ENTRY(connection) entry;  /* in set->all */
+	TAILQ_ENTRY(connection) waiter; /* in set->waiting, while it waits */
+	TAILQ_ENTRY(connection) turn;   /* in set->knocking or set->shaking, as its phase says */
+	TAILQ_ENTRY(connection) chore;  /* in set->chores_due, while chore_due */
+	struct stream *stream;          /* NULL: there was no memory for it */
 	struct loop_timer *timer;
 	int64_t timer_due_ms; /* when the timer fires; 0 = stopped */
 	int64_t deadline_ms;  /* of the phase */
 	struct request_reader *reader;
 	size_t body_bytes;         /* its share of set->body_bytes */
 	struct exchange *exchange; /* while it is handled; else NULL */
+	int64_t waits_since_ms;    /* valid while it waits */
+	bool waits;                /* nothing has begun that would be lost with it */
 	bool head_reported;        /* the reader waits to be asked for the body */
 	bool peer_ended;           /* its side; it may still read */
 	bool advancing;            /* exchange_advance() is on the stack */
@@ -84,5 +97,9 @@ void connection_set_peer_deadline(struct connection *connection, int64_t after_m
 /* For the timer: has the deadline passed? If not, the timer is started again. */
 bool connection_is_late(struct connection *connection);
 
-/* For a request, the first or the next. */
+/* For the first request, and for the next one. */
+void connection_wait_first(struct connection *connection);
 void connection_wait(struct connection *connection);
+
+/* A byte came or went: outside of a request it is now the one that has waited least. */
+void connection_note_byte(struct connection *connection);

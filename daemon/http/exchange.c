@@ -266,6 +266,7 @@ void exchange_advance(struct connection *connection)
 		stream_first(connection->stream).len == 0) {
 		requests_ended(connection);
 	}
+	connection_note_byte(connection);
 }
 
 /* The owner took too long; it is told that its answer is no longer wanted. */

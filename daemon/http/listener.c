@@ -19,10 +19,10 @@ struct listener {
 	int fd; /* owned */
 	struct loop_watch *watch;
 	struct loop_timer *pause;
-	listener_accepted *accepted;
+	const struct listener_events *events;
 	void *owner;
-	bool held;
 	bool paused;      /* until the timer fires */
+	bool full;        /* that is why */
 	bool pause_known; /* logged; nothing has been accepted since */
 	char address[ADDRESS_TEXT_MAX];
 };
@@ -91,7 +91,7 @@ static void note_address(struct listener *listener)
 
 static void apply(struct listener *listener)
 {
-	loop_watch_want(listener->watch, listener->held || listener->paused ? 0 : LOOP_READ);
+	loop_watch_want(listener->watch, listener->paused ? 0 : LOOP_READ);
 }
 
 static void pause_ended(void *owner)
@@ -99,17 +99,19 @@ static void pause_ended(void *owner)
 	struct listener *listener = owner;
 
 	listener->paused = false;
+	listener->full = false;
 	apply(listener);
 }
 
-/* Waiting for somebody to close beats asking the kernel again and again. */
+/* Waiting for somebody to close beats asking the kernel again and again. error 0: no room. */
 static void pause_accepting(struct listener *listener, int error)
 {
 	listener->paused = true;
+	listener->full = error == 0;
 	loop_timer_start(listener->pause, LISTEN_PAUSE_MS);
 	apply(listener);
 	metrics_add(METRIC_ACCEPT_PAUSES, 1);
-	if (!listener->pause_known) {
+	if (error && !listener->pause_known) {
 		log_event(LOG_WARNING, "accept_paused",
 			LOG_FIELDS(LOG_STRING("address", listener->address),
 				LOG_STRING("error", strerror(error))));
@@ -136,12 +138,17 @@ static void connections_arrived(void *owner, unsigned want)
 	struct listener *listener = owner;
 
 	(void)want;
-	for (int i = 0; i < LISTEN_ACCEPTS_MAX && !listener->held; i++) {
+	for (int i = 0; i < LISTEN_ACCEPTS_MAX; i++) {
+		if (!listener->events->has_room(listener->owner)) {
+			pause_accepting(listener, 0);
+			return;
+		}
+
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			listener->pause_known = false;
-			listener->accepted(listener->owner, fd);
+			listener->events->accepted(listener->owner, fd);
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (!lost_one(errno)) {
@@ -152,7 +159,7 @@ static void connections_arrived(void *owner, unsigned want)
 }
 
 struct listener *listener_new(struct loop *loop, const char *address, int fd,
-	listener_accepted *accepted, void *owner, struct problem *problem)
+	const struct listener_events *events, void *owner, struct problem *problem)
 {
 	static const int on = 1;
 	struct listener *listener;
@@ -169,7 +176,7 @@ struct listener *listener_new(struct loop *loop, const char *address, int fd,
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	listener = memory_new(sizeof(*listener));
 	listener->fd = fd;
-	listener->accepted = accepted;
+	listener->events = events;
 	listener->owner = owner;
 	listener->pause = loop_timer_new(loop, pause_ended, listener);
 	listener->watch = loop_watch_new(loop, fd, connections_arrived, listener);
@@ -194,8 +201,10 @@ const char *listener_address(const struct listener *listener)
 	return listener->address;
 }
 
-void listener_hold(struct listener *listener, bool hold)
+void listener_resume(struct listener *listener)
 {
-	listener->held = hold;
-	apply(listener);
+	if (listener->full) {
+		loop_timer_stop(listener->pause);
+		pause_ended(listener);
+	}
 }

@@ -5,6 +5,7 @@
 #include "http/server.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -14,9 +15,10 @@
 #include "base/die.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "http/handshake.h"
 #include "http/listener.h"
 
-enum { CONNECTION_MAGIC = 0x434f4e4e };
+enum { CONNECTION_MAGIC = 0x434f4e4e, CROWD = 64, CROWD_GONE = 4 };
 
 struct server {
 	struct loop *loop;
@@ -24,6 +26,7 @@ struct server {
 	struct stream_tls *tls;    /* NULL = plain */
 	char address[ADDRESS_TEXT_MAX];
 	size_t connections_max;
+	size_t crowd_count; /* the most connections since memory was given back */
 	size_t body_max;
 	struct exchange_events events;
 	struct connection_set connections;
@@ -39,9 +42,14 @@ static struct connection *connection_of(void *owner)
 	return connection;
 }
 
+static void stream_knocked(void *owner)
+{
+	handshake_ask(connection_of(owner));
+}
+
 static void stream_opened(void *owner)
 {
-	connection_wait(connection_of(owner));
+	connection_wait_first(connection_of(owner));
 }
 
 static void bytes_arrived(void *owner)
@@ -84,6 +92,8 @@ static void stream_failed(void *owner)
 static void deadline_passed(struct connection *connection)
 {
 	switch (connection->phase) {
+	case CONNECTION_SILENT:
+	case CONNECTION_KNOCKING:
 	case CONNECTION_SHAKING:
 		exchange_note_refusal(0, "tls_handshake_late");
 		exchange_lose(connection);
@@ -123,6 +133,17 @@ static void linger(struct connection *connection)
 	connection_set_deadline(connection, connection->set->limits.linger_ms);
 }
 
+/* What a crowd used lies between what is still in use, and goes back only when it is asked for. */
+static void give_memory_back(struct server *server)
+{
+	size_t count = server->connections.count;
+
+	if (server->crowd_count >= CROWD && count <= server->crowd_count / CROWD_GONE) {
+		malloc_trim(0);
+		server->crowd_count = count;
+	}
+}
+
 static void free_connection(struct server *server, struct connection *connection)
 {
 	struct connection_set *set = &server->connections;
@@ -139,8 +160,9 @@ static void free_connection(struct server *server, struct connection *connection
 	free(connection);
 	set->count--;
 	metrics_add(METRIC_CONNECTIONS_OPEN, -1);
+	give_memory_back(server);
 	if (server->listener && set->count < server->connections_max) {
-		listener_hold(server->listener, false);
+		listener_resume(server->listener);
 	}
 }
 
@@ -156,6 +178,8 @@ static void run_chore(struct server *server, struct connection *connection)
 	case CONNECTION_DEAD:
 		free_connection(server, connection);
 		break;
+	case CONNECTION_SILENT:
+	case CONNECTION_KNOCKING:
 	case CONNECTION_SHAKING:
 	case CONNECTION_HANDLING:
 	case CONNECTION_FLUSHING:
@@ -170,6 +194,7 @@ static void run_chores(void *owner)
 	struct connection_set *set = &server->connections;
 	struct connection *connection;
 
+	handshake_begin_some(set);
 	while ((connection = TAILQ_FIRST(&set->chores_due))) {
 		TAILQ_REMOVE(&set->chores_due, connection, chore);
 		connection->chore_due = false;
@@ -183,18 +208,46 @@ static void run_chores(void *owner)
 	}
 }
 
-static void count_connection(struct server *server)
+/* Who has to go when somebody comes; NULL: nobody yet. Those who came only now have not had the
+ * time to speak. */
+static struct connection *evictable(const struct server *server)
 {
-	server->connections.count++;
-	metrics_add(METRIC_CONNECTIONS_ACCEPTED, 1);
-	metrics_add(METRIC_CONNECTIONS_OPEN, 1);
+	struct connection *longest = TAILQ_FIRST(&server->connections.waiting);
+	bool waits = longest && clock_mono_ms() - longest->waits_since_ms >= SERVER_GRACE_MS;
+
+	return waits ? longest : NULL;
+}
+
+static bool has_room(void *owner)
+{
+	const struct server *server = owner;
+
+	return server->connections.count < server->connections_max || evictable(server);
+}
+
+static void make_room(struct server *server)
+{
+	struct connection *longest = evictable(server);
+
 	if (server->connections.count >= server->connections_max) {
-		metrics_add(METRIC_ACCEPT_PAUSES, 1);
-		listener_hold(server->listener, true);
+		assert(longest); /* has_room() said so */
+		metrics_add(METRIC_CONNECTIONS_EVICTED, 1);
+		exchange_lose(longest);
+		free_connection(server, longest);
 	}
 }
 
+static void count_connection(struct server *server)
+{
+	size_t count = ++server->connections.count;
+
+	server->crowd_count = count > server->crowd_count ? count : server->crowd_count;
+	metrics_add(METRIC_CONNECTIONS_ACCEPTED, 1);
+	metrics_add(METRIC_CONNECTIONS_OPEN, 1);
+}
+
 static const struct stream_events stream_events = {
+	.knocked = stream_knocked,
 	.opened = stream_opened,
 	.arrived = bytes_arrived,
 	.sent = bytes_sent,
@@ -212,6 +265,7 @@ static void connection_arrived(void *owner, int fd)
 	connection->set = set;
 	connection->timer = loop_timer_new(server->loop, timer_fired, connection);
 	connection->reader = request_reader_new(server->body_max);
+	make_room(server);
 	TAILQ_INSERT_TAIL(&set->all, connection, entry);
 	count_connection(server);
 	connection->stream = stream_new(
@@ -219,10 +273,10 @@ static void connection_arrived(void *owner, int fd)
 	if (!connection->stream) {
 		exchange_lose(connection);
 	} else if (server->tls) {
-		connection_enter(connection, CONNECTION_SHAKING);
+		connection_enter(connection, CONNECTION_SILENT);
 		connection_set_deadline(connection, set->limits.handshake_ms);
 	} else {
-		connection_wait(connection);
+		connection_wait_first(connection);
 	}
 }
 
@@ -236,6 +290,9 @@ static struct connection_limits limits_of(const struct server_options *options)
 	return (struct connection_limits){
 		.bodies_max = options->bodies_max > 0 ? options->bodies_max : SERVER_BODIES_MAX,
 		.output_max = SERVER_OUTPUT_MAX,
+		.handshakes_max = options->handshakes_max > 0 ? options->handshakes_max
+							      : SERVER_HANDSHAKES_MAX,
+		.first_ms = or_default(options->first_ms, SERVER_FIRST_MS),
 		.handshake_ms = or_default(options->handshake_ms, SERVER_HANDSHAKE_MS),
 		.head_ms = or_default(options->head_ms, SERVER_HEAD_MS),
 		.body_ms = or_default(options->body_ms, SERVER_BODY_MS),
@@ -247,6 +304,11 @@ static struct connection_limits limits_of(const struct server_options *options)
 		.retry_after_s = SERVER_RETRY_AFTER_S,
 	};
 }
+
+static const struct listener_events listener_events = {
+	.has_room = has_room,
+	.accepted = connection_arrived,
+};
 
 static bool open_server(
 	struct server *server, const struct server_options *options, struct problem *problem)
@@ -261,7 +323,7 @@ static bool open_server(
 		}
 	}
 	server->listener = listener_new(server->loop, options->address, options->listen_fd,
-		connection_arrived, server, problem);
+		&listener_events, server, problem);
 	if (!server->listener) {
 		return false;
 	}
@@ -279,6 +341,9 @@ static void init_connections(
 	set->events = &server->events;
 	set->owner = owner;
 	TAILQ_INIT(&set->all);
+	TAILQ_INIT(&set->waiting);
+	TAILQ_INIT(&set->knocking);
+	TAILQ_INIT(&set->shaking);
 	TAILQ_INIT(&set->chores_due);
 	set->chores = loop_task_new(server->loop, run_chores, server);
 	if (getrandom(&set->id_prefix, sizeof(set->id_prefix), 0) < 0) {
@@ -344,6 +409,10 @@ static void drain(struct connection *connection)
 		}
 		connection_set_deadline(connection, connection->set->limits.drain_ms);
 		break;
+	case CONNECTION_SILENT:
+		connection_set_deadline(connection, connection->set->limits.drain_idle_ms);
+		break;
+	case CONNECTION_KNOCKING:
 	case CONNECTION_SHAKING:
 	case CONNECTION_FLUSHING:
 		connection_set_deadline(connection, connection->set->limits.drain_ms);

@@ -9,12 +9,16 @@
 #include "http/exchange.h"
 
 enum {
+	SERVER_FIRST_MS = 10000, /* to the first byte of the first request */
 	SERVER_HEAD_MS =
 		10000, /* from the first byte of a request to the end of its headers, in total */
 	SERVER_BODY_MS = 20000,  /* from the end of the headers to the end of the body, in total */
 	SERVER_IDLE_MS = 60000,  /* between two requests, or for a peer that takes no bytes */
+	SERVER_GRACE_MS = 100,   /* to the first byte, or between requests, also where there is no
+				    room for others */
 	SERVER_ANSWER_MS = 2500, /* the longest a held request waits; then 503 leaves by itself */
-	SERVER_HANDSHAKE_MS = 10000,
+	SERVER_HANDSHAKE_MS = 10000, /* of TLS, from the connection on, in total */
+	SERVER_HANDSHAKES_MAX = 256, /* in flight; beyond, the one begun longest ago is cut */
 	SERVER_LINGER_MS = 2000, /* how long the bytes of a peer are still drained behind the last
 				    answer, so that it reads that answer instead of a reset */
 	SERVER_DRAIN_MS = 5000,  /* server_drain(): for requests that have begun */
@@ -33,16 +37,20 @@ struct server_options {
 	int listen_fd;               /* >= 0: a listening socket to take instead of address */
 	const char *tls_certificate; /* PEM chain; NULL = plain */
 	const char *tls_key;
-	size_t connections_max; /* more wait in the kernel's queue */
+	/* More are let in for those that have waited longest outside of a request, which are
+	 * closed; without these they wait in the kernel's queue. */
+	size_t connections_max;
 	size_t body_max;
 	int64_t answer_ms; /* at most SERVER_ANSWER_MS; 0 = that */
 	/* For tests: 0 = the constant above. */
+	int64_t first_ms;
 	int64_t head_ms;
 	int64_t body_ms;
 	int64_t idle_ms;
 	int64_t handshake_ms;
 	int64_t linger_ms;
 	size_t bodies_max;
+	size_t handshakes_max;
 };
 
 /* NULL with a sentence in problem. events and options are copied, strings in them too. */

@@ -27,10 +27,12 @@ struct stream_tls {
 
 struct stream {
 	struct loop *loop;
-	int fd;                      /* owned */
-	struct bufferevent *buffers; /* NULL while lingering */
+	int fd;                          /* owned */
+	const struct stream_tls *secure; /* valid until stream_shake(); NULL = plain */
+	size_t input_max;
+	struct bufferevent *buffers; /* NULL before the handshake, and while lingering */
 	SSL *tls;                    /* owned; NULL = plain */
-	struct loop_watch *discard;  /* only while lingering */
+	struct loop_watch *watch;    /* only while there are no buffers */
 	const struct stream_events *events;
 	void *owner;
 };
@@ -180,19 +182,40 @@ static void state_changed(struct bufferevent *buffers, short what, void *owner)
 }
 
 /* The callbacks of TLS are deferred: its handshake and its writes may fail inside our own calls. */
-static struct bufferevent *new_buffers(struct stream *stream, struct stream_tls *tls)
+static struct bufferevent *new_buffers(struct stream *stream)
 {
 	struct event_base *base = loop_base(stream->loop);
 
-	if (!tls) {
+	if (!stream->secure) {
 		return bufferevent_socket_new(base, stream->fd, 0);
 	}
-	stream->tls = SSL_new(tls->context);
+	stream->tls = SSL_new(stream->secure->context);
 	if (!stream->tls) {
 		return NULL;
 	}
 	return bufferevent_openssl_socket_new(
 		base, stream->fd, stream->tls, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_DEFER_CALLBACKS);
+}
+
+static bool open_buffers(struct stream *stream)
+{
+	stream->buffers = new_buffers(stream);
+	if (!stream->buffers) {
+		return false;
+	}
+	bufferevent_setcb(stream->buffers, bytes_arrived, bytes_sent, state_changed, stream);
+	bufferevent_setwatermark(stream->buffers, EV_READ, 0, stream->input_max);
+	bufferevent_enable(stream->buffers, EV_READ | EV_WRITE);
+	return true;
+}
+
+static void first_byte_arrived(void *owner, unsigned want)
+{
+	struct stream *stream = owner;
+
+	(void)want;
+	loop_watch_want(stream->watch, 0);
+	stream->events->knocked(stream->owner);
 }
 
 struct stream *stream_new(struct loop *loop, int fd, struct stream_tls *tls, size_t input_max,
@@ -202,17 +225,25 @@ struct stream *stream_new(struct loop *loop, int fd, struct stream_tls *tls, siz
 
 	stream->loop = loop;
 	stream->fd = fd;
+	stream->secure = tls;
+	stream->input_max = input_max;
 	stream->events = events;
 	stream->owner = owner;
-	stream->buffers = new_buffers(stream, tls);
-	if (!stream->buffers) {
+	if (tls) {
+		stream->watch = loop_watch_new(loop, fd, first_byte_arrived, stream);
+		loop_watch_want(stream->watch, LOOP_READ);
+	} else if (!open_buffers(stream)) {
 		stream_free(stream);
 		return NULL;
 	}
-	bufferevent_setcb(stream->buffers, bytes_arrived, bytes_sent, state_changed, stream);
-	bufferevent_setwatermark(stream->buffers, EV_READ, 0, input_max);
-	bufferevent_enable(stream->buffers, EV_READ | EV_WRITE);
 	return stream;
+}
+
+bool stream_shake(struct stream *stream)
+{
+	loop_watch_free(stream->watch);
+	stream->watch = NULL;
+	return open_buffers(stream);
 }
 
 /* Without TLS's goodbye the peer could not tell a whole answer from one that was cut. */
@@ -237,7 +268,7 @@ void stream_free(struct stream *stream)
 		return;
 	}
 	free_buffers(stream);
-	loop_watch_free(stream->discard);
+	loop_watch_free(stream->watch);
 	close(stream->fd);
 	free(stream);
 }
@@ -319,8 +350,8 @@ void stream_silence(struct stream *stream)
 		bufferevent_disable(stream->buffers, EV_READ | EV_WRITE);
 		bufferevent_setcb(stream->buffers, NULL, NULL, NULL, NULL);
 	}
-	if (stream->discard) {
-		loop_watch_want(stream->discard, 0);
+	if (stream->watch) {
+		loop_watch_want(stream->watch, 0);
 	}
 }
 
@@ -342,8 +373,7 @@ bool stream_linger(struct stream *stream)
 	if (shutdown(stream->fd, SHUT_WR) != 0) {
 		return false;
 	}
-	stream->discard =
-		loop_watch_new(stream->loop, stream->fd, bytes_to_discard_arrived, stream);
-	loop_watch_want(stream->discard, LOOP_READ);
+	stream->watch = loop_watch_new(stream->loop, stream->fd, bytes_to_discard_arrived, stream);
+	loop_watch_want(stream->watch, LOOP_READ);
 	return true;
 }

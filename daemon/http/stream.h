@@ -27,6 +27,7 @@ void stream_tls_validity(const struct stream_tls *tls, int64_t *ret_begin_us, in
 
 /* All run from the loop, never from inside a function of this module. */
 struct stream_events {
+	void (*knocked)(void *owner); /* TLS only, once: the peer has said something */
 	void (*opened)(void *owner);  /* TLS only: the handshake is done */
 	void (*arrived)(void *owner); /* there are more bytes at stream_first() */
 	void (*sent)(void *owner);    /* stream_unsent() is 0 again */
@@ -37,11 +38,17 @@ struct stream_events {
 	void (*failed)(void *owner);
 };
 
-/* Takes fd, which does not block. events is borrowed for ever. NULL: no memory, fd is closed. */
+/* Takes fd, which does not block. events is borrowed for ever, tls until stream_shake(). NULL: no
+ * memory, fd is closed. */
 struct stream *stream_new(struct loop *loop, int fd, struct stream_tls *tls, size_t input_max,
 	const struct stream_events *events, void *owner);
 /* Closes. Not from inside an event of its own. */
 void stream_free(struct stream *stream);
+
+/* TLS only, once, behind knocked: begin the handshake, which is what costs memory and time. Before
+ * it nothing but stream_silence(), stream_linger() and stream_free() may be called. False: no
+ * memory. */
+bool stream_shake(struct stream *stream);
 
 /* Borrowed until stream_drop(). A part of what has arrived; len 0: all of it was dropped. */
 struct text stream_first(const struct stream *stream);

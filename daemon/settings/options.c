@@ -2,8 +2,9 @@
 #include "settings/options.h"
 
 enum {
-	ANSWER_SLACK_MS = 100,  /* a 503 sets out so long before it has to be there */
-	OTHER_DESCRIPTORS = 64, /* that are no webhook connections */
+	ANSWER_SLACK_MS = 100, /* a 503 sets out so long before it has to be there */
+	/* That are no webhook connections. */
+	OTHER_DESCRIPTORS = 64 + HEALTH_CONNECTIONS_MAX,
 };
 
 struct store_options options_store(const struct settings *settings, const char *application_name)
@@ -105,4 +106,11 @@ struct torque *options_torque(struct loop *loop, const struct config *config, st
 size_t options_descriptors(const struct settings *settings)
 {
 	return settings->listen.connections_max + OTHER_DESCRIPTORS;
+}
+
+size_t options_connections(const struct settings *settings, size_t descriptors)
+{
+	size_t rest = descriptors > OTHER_DESCRIPTORS ? descriptors - OTHER_DESCRIPTORS : 1;
+
+	return rest < settings->listen.connections_max ? rest : settings->listen.connections_max;
 }

@@ -25,3 +25,5 @@ struct torque *options_torque(
 
 /* Descriptors that a receiver may need. */
 size_t options_descriptors(const struct settings *settings);
+/* Webhook connections for which so many descriptors are enough, 1 at least. */
+size_t options_connections(const struct settings *settings, size_t descriptors);

@@ -185,6 +185,7 @@ static void set(struct server_options *options, struct probe *probe, const char 
 		int64_t *number;
 	} times[] = {
 		{ "answer_ms=", &options->answer_ms },
+		{ "first_ms=", &options->first_ms },
 		{ "head_ms=", &options->head_ms },
 		{ "body_ms=", &options->body_ms },
 		{ "idle_ms=", &options->idle_ms },
@@ -218,6 +219,8 @@ static void set(struct server_options *options, struct probe *probe, const char 
 		options->body_max = strtoul(value, NULL, 10);
 	} else if (strncmp(argument, "bodies=", 7) == 0) {
 		options->bodies_max = strtoul(value, NULL, 10);
+	} else if (strncmp(argument, "handshakes=", 11) == 0) {
+		options->handshakes_max = strtoul(value, NULL, 10);
 	} else if (strncmp(argument, "any=", 4) == 0) {
 		probe->any = true;
 	} else {

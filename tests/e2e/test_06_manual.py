@@ -23,8 +23,11 @@ KIB, MIB, SECOND = 1024, 1024 * 1024, 1000
 LIMITS = (
     ("orderd.8", "headers %d KiB in %d fields, target %d KiB, body",
      ("HTTP_HEAD_MAX", KIB), ("HTTP_FIELDS_MAX", 1), ("HTTP_TARGET_MAX", KIB)),
-    ("orderd.8", "headers within %d s, the body within %d s, %d s between requests.",
-     ("SERVER_HEAD_MS", SECOND), ("SERVER_BODY_MS", SECOND), ("SERVER_IDLE_MS", SECOND)),
+    ("orderd.8", "the first byte within %d s, headers within %d s, the body within %d s, %d s "
+     "between requests.", ("SERVER_FIRST_MS", SECOND), ("SERVER_HEAD_MS", SECOND),
+     ("SERVER_BODY_MS", SECOND), ("SERVER_IDLE_MS", SECOND)),
+    ("orderd.8", "A TLS handshake takes %d s at most, and %d are under way at one time.",
+     ("SERVER_HANDSHAKE_MS", SECOND), ("SERVER_HANDSHAKES_MAX", 1)),
     ("orderd.8", "Deliveries that wait for their commit: %d, or %d MiB.",
      ("BATCH_QUEUE_FACTS_MAX", 1), ("BATCH_QUEUE_BYTES_MAX", MIB)),
     ("orderd.8", "no new call to the API, at most %d s.", ("SERVICE_DRAIN_MS", SECOND)),

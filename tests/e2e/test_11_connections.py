@@ -52,7 +52,8 @@ class Deadlines(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         # That of an idle connection is the longest: none of the others may be it by mistake.
-        cls.probe = probe.Probe(head_ms=400, body_ms=800, idle_ms=2500, answer_ms=500)
+        cls.probe = probe.Probe(head_ms=400, body_ms=800, first_ms=1500, idle_ms=2500,
+                                answer_ms=500)
 
     @classmethod
     def tearDownClass(cls):
@@ -209,14 +210,16 @@ class Limits(unittest.TestCase):
     def test_connections_above_the_maximum_wait_for_one_to_close(self):
         with probe.Probe(connections=5) as own:
             connections = [own.connect() for _ in range(6)]
-            for connection in connections:
-                connection.send(request())
             for connection in connections[:5]:
-                self.assertEqual(connection.answer().status, 200)
+                connection.send(request()[:-1])
+            connections[5].send(request())
             with self.assertRaises(TimeoutError):
                 connections[5].answer(0.3)
             connections[0].close()
             self.assertEqual(connections[5].answer().status, 200)
+            for connection in connections[1:5]:
+                connection.send(request()[-1:])
+                self.assertEqual(connection.answer().status, 200)
             for connection in connections:
                 connection.close()
 

@@ -122,8 +122,15 @@ static void check_receiver(void)
 	CHECK(batch.connections == 3 && !batch.notify &&
 			strcmp(batch.store.application_name, "orderd receive") == 0,
 		"the batch has its connections");
-	CHECK(options_descriptors(settings) == 7 + 64,
-		"a receiver needs a descriptor for each connection, and some more");
+	CHECK(options_descriptors(settings) == 7 + 64 + 64,
+		"a receiver needs a descriptor for each connection, one for each of the admin "
+		"listener, and some more");
+	CHECK(options_connections(settings, 1000) == 7 &&
+			options_connections(settings, 7 + 128) == 7 &&
+			options_connections(settings, 6 + 128) == 6 &&
+			options_connections(settings, 128) == 1 &&
+			options_connections(settings, 10) == 1,
+		"with fewer it has fewer connections, one at least");
 	CHECK(strcmp(options_health(settings, true).address, "127.0.0.1:8481") == 0 &&
 			strcmp(options_health(settings, false).address, "127.0.0.1:8482") == 0 &&
 			options_health(config_settings(tls), true).address[0] == '\0',
