@@ -5,13 +5,15 @@
 
 set search_path = pg_catalog, pg_temp;
 
--- Jobs that somebody asked for.
+-- Jobs: the first run's, and those that somebody asked for.
 
 create table torque.backfill (
     job_id bigint generated always as identity,
     created_from timestamptz not null,
     created_to timestamptz not null,
     details boolean not null,
+    is_first_run boolean not null default false,
+    details_from timestamptz,
     state text not null default 'running',
     started_at timestamptz not null,
     finished_at timestamptz,
@@ -23,8 +25,8 @@ create table torque.backfill (
         check (state in ('running', 'cancelled', 'done', 'incomplete'))
 );
 comment on table torque.backfill is
-    'Walks through the API''s history that somebody asked for; torque.backfill_progress tells how'
-    ' far they are.';
+    'Walks through the API''s history: the first run''s, and those that somebody asked for;'
+    ' torque.backfill_progress tells how far they are.';
 comment on column torque.backfill.job_id is
     'Number of the job.';
 comment on column torque.backfill.created_from is
@@ -33,6 +35,10 @@ comment on column torque.backfill.created_to is
     'and before then.';
 comment on column torque.backfill.details is
     'Each order without the lines of its cart is looked up too.';
+comment on column torque.backfill.is_first_run is
+    'It has the history that was there when polling began, which nobody has to ask for.';
+comment on column torque.backfill.details_from is
+    'Orders made since then have been asked for one by one; null: none yet.';
 comment on column torque.backfill.state is
     'running, cancelled (what was walked stays, and it can be taken up again), done, or incomplete:'
     ' some window could not be verified.';
@@ -151,6 +157,18 @@ create index reconcile_window_parent_id_idx
     on torque.reconcile_window (parent_id);
 create index reconcile_window_root_id_idx
     on torque.reconcile_window (root_id);
+create index reconcile_window_job_id_idx
+    on torque.reconcile_window (job_id)
+    where job_id is not null;
+create index reconcile_window_tail_idx
+    on torque.reconcile_window (verified_at)
+    where kind = 'tail' and parent_id is null;
+create index reconcile_window_divided_idx
+    on torque.reconcile_window (verified_at)
+    where parent_id is null and verdict = 'split' and status is null;
+create index reconcile_window_status_idx
+    on torque.reconcile_window (status, window_id)
+    where kind = 'open' and parent_id is null;
 create index reconcile_window_verified_idx
     on torque.reconcile_window (as_of)
     where verdict = 'verified';
@@ -220,6 +238,11 @@ comment on column torque.drift.repaired_at is
 comment on column torque.drift.repaired_by is
     'The source of the fact that did it.';
 
+create index drift_found_at_idx
+    on torque.drift (found_at);
+create index drift_window_id_idx
+    on torque.drift (window_id)
+    where window_id is not null;
 create index drift_unsettled_idx
     on torque.drift (found_at)
     where not is_settled;
@@ -281,12 +304,14 @@ create table torque_internal.poller (
     polls_since timestamptz,
     -- When old book-keeping was last thrown away.
     tidied_at timestamptz,
-    -- When it was last looked for work that nobody asks for.
+    -- When the last call was planned.
     planned_at timestamptz,
     -- Facts of transactions before this one have been looked at for orders to verify.
     followed_xid xid8,
-    -- How many webhooks an hour have come of late.
+    -- How many webhooks an hour had come of late.
     webhooks_per_hour double precision,
+    -- When that was so.
+    webhooks_at timestamptz,
     -- Up to where the tail was last swept.
     sweeps_known_to timestamptz,
     -- By how much the API's clock is ahead of ours, at least; negative: behind.

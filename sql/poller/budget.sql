@@ -60,6 +60,30 @@ begin
 end
 $$;
 
+-- Raises an alarm about what lasts, or counts it once more every few minutes.
+create function torque_internal.raise_lasting(
+    what text,
+    about text,
+    sentence text,
+    at timestamptz
+)
+returns void
+language plpgsql
+as $$
+begin
+    if not exists (
+        select
+        from torque_internal.alarm a
+        where a.alarm = what
+            and a.subject = about
+            and a.cleared_at is null
+            and a.last_at between at - interval '5 minutes' and at
+    ) then
+        perform torque_internal.raise_alarm(what, about, sentence, at);
+    end if;
+end
+$$;
+
 -- Says that what an alarm was about is over.
 create function torque_internal.clear_alarm(what text, about text, at timestamptz)
 returns void
@@ -74,7 +98,8 @@ begin
 end
 $$;
 
--- Also the lock under which calls are planned, claimed and ended: one transaction at a time.
+-- Also the lock under which calls are planned, claimed and ended: one transaction at a time. Not
+-- that of the row, which would be written to the disk although nothing has changed.
 -- Whoever takes a page in has it for some tenths of a second, more than the lock_timeout of
 -- sessions that must not make a webhook wait; here only statement_timeout bounds the wait.
 create function torque_internal.lock_poller()
@@ -85,10 +110,10 @@ as $$
 declare
     p torque_internal.poller;
 begin
+    perform pg_advisory_xact_lock(hashtext('orderd poller'), 2);
     select t.*
     into p
-    from torque_internal.poller t
-    for update;
+    from torque_internal.poller t;
     return p;
 end
 $$;
@@ -118,7 +143,27 @@ as $$
     ) + interval '60 seconds'
 $$;
 
--- The audit and backfills leave half of the budget to the rest.
+-- How the calls are shared out: of what is due, the share that has had the fewest calls for its
+-- weight comes next. When all want more than there is, each has so many of 28 calls; what one
+-- leaves the others have.
+create or replace view torque_internal.share as
+    select
+        s.priority,
+        s.share,
+        s.weight
+    from (
+        values
+            ('verify', 'lookups', 11),
+            ('silence', 'lookups', 11),
+            ('details', 'lookups', 11),
+            ('tail', 'tail', 6),
+            ('open', 'open', 4),
+            ('audit', 'history', 7),
+            ('backfill', 'history', 7)
+    ) as s (priority, share, weight);
+
+-- People find a place at any time: a fifteenth of all is theirs alone. Beyond half of the places
+-- the poller's calls come at even distances, so that places become free one by one.
 create function torque_internal.call_possible_at(
     p torque_internal.poller,
     for_priority text,
@@ -130,20 +175,23 @@ stable
 as $$
 declare
     allowed constant integer := torque_internal.allowance(p, at);
-    allowed_old constant integer := greatest(1, allowed / 2);
-    is_old constant boolean := for_priority in ('audit', 'backfill');
+    is_person constant boolean := for_priority = 'operator';
+    places constant integer := case
+        when is_person then allowed
+        else greatest(1, allowed - greatest(1, allowed / 15))
+    end;
     free_at timestamptz[];
-    free_old_at timestamptz[];
+    last_at timestamptz;
     possible_at timestamptz;
 begin
     select
         array_agg(f.free_at order by f.free_at),
-        array_agg(f.free_at order by f.free_at) filter (where f.is_old)
-    into free_at, free_old_at
+        max(f.claimed_at)
+    into free_at, last_at
     from (
         select
             torque_internal.free_again(c.claimed_at, c.answered_at) as free_at,
-            c.priority in ('audit', 'backfill') as is_old
+            c.claimed_at
         from torque_internal.api_call c
         where c.claimed_at > at - interval '10 minutes'
     ) as f
@@ -151,16 +199,13 @@ begin
     possible_at := greatest(
         at,
         p.blocked_until,
-        free_at[cardinality(free_at) - allowed + 1]
+        free_at[cardinality(free_at) - places + 1]
     );
-    if for_priority <> 'operator' then
+    if not is_person then
         possible_at := greatest(possible_at, p.floor_until, p.backing_off_until, p.stopped_until);
-    end if;
-    if is_old then
-        possible_at := greatest(
-            possible_at,
-            free_old_at[cardinality(free_old_at) - allowed_old + 1]
-        );
+        if cardinality(free_at) >= (allowed + 1) / 2 then
+            possible_at := greatest(possible_at, last_at + interval '60 seconds' / allowed);
+        end if;
     end if;
     return possible_at;
 end

@@ -227,7 +227,7 @@ create type torque_internal.difference as (
 );
 
 -- What still differs when the rows are in is looked up. Orders that were there before anybody
--- polled are no webhook's omission.
+-- polled are no webhook's omission, and their details are for those who ask for them.
 create function torque_internal.take_rows(
     listed torque_internal.fact[],
     w torque.reconcile_window,
@@ -301,7 +301,7 @@ begin
             perform torque_internal.want_lookup(
                 d.order_id, 'verify', coalesce(o.verify_after, answered), answered
             );
-        elsif d.is_new and o.created_at > as_of - interval '1 day' then
+        elsif d.is_new and o.created_at >= polls_since then
             perform torque_internal.want_lookup(d.order_id, 'details', answered, answered);
         end if;
     end loop;
@@ -311,6 +311,19 @@ begin
         where u = 'busy'
     );
 end
+$$;
+
+-- How many webhooks an hour have come of late.
+create function torque_internal.webhooks_per_hour(p torque_internal.poller, at timestamptz)
+returns double precision
+language sql
+stable
+as $$
+    select coalesce(
+        p.webhooks_per_hour
+            * exp(-extract(epoch from greatest(at - p.webhooks_at, '0'))::double precision / 3600),
+        0
+    )
 $$;
 
 -- A webhook that told the same within lookback was only slower than the poll.
@@ -346,8 +359,8 @@ begin
     where d.is_settled
         and d.found_at > at - lookback - interval '1 hour'
         and d.field in ('order', 'status');
-    if untold >= 5 and untold > 0.2 * coalesce(p.webhooks_per_hour, 0) then
-        perform torque_internal.raise_alarm(
+    if untold >= 5 and untold > 0.2 * torque_internal.webhooks_per_hour(p, at) then
+        perform torque_internal.raise_lasting(
             'webhooks_silent', '',
             format('polling found %s changes within an hour that no webhook told', untold), at
         );

@@ -6,8 +6,48 @@
 
 set search_path = pg_catalog, pg_temp;
 
--- The window to ask for next, cut so that it should fit on a page.
-create function torque_internal.next_window(p torque_internal.poller, at timestamptz)
+-- The window of a kind that is due: the newest, which people look at first.
+create function torque_internal.due_window(
+    p torque_internal.poller,
+    of_kind text,
+    at timestamptz
+)
+returns torque.reconcile_window
+language plpgsql
+stable
+as $$
+declare
+    w torque.reconcile_window;
+begin
+    select t.*
+    into w
+    from torque.reconcile_window t
+    where t.kind = of_kind
+        and t.verdict in ('open', 'incomplete', 'suspicious')
+        and (t.not_before is null or t.not_before <= at)
+        and (
+            t.job_id is null
+            or exists (
+                select
+                from torque.backfill b
+                where b.job_id = t.job_id
+                    and b.state in ('running', 'incomplete')
+            )
+        )
+    order by
+        case when p.sort_order = 'oldest' then t.created_to end,
+        t.created_to desc
+    limit 1;
+    return w;
+end
+$$;
+
+-- That window, cut so that it should fit on a page.
+create function torque_internal.next_window(
+    p torque_internal.poller,
+    of_kind text,
+    at timestamptz
+)
 returns torque.reconcile_window
 language plpgsql
 as $$
@@ -18,33 +58,7 @@ declare
     rest bigint;
 begin
     loop
-        select t.*
-        into w
-        from (
-            values ('tail'), ('open'), ('audit'), ('backfill')
-        ) as k(kind)
-        cross join lateral (
-            select t.*
-            from torque.reconcile_window t
-            where t.kind = k.kind
-                and t.verdict in ('open', 'incomplete', 'suspicious')
-                and (t.not_before is null or t.not_before <= at)
-                and (
-                    t.job_id is null
-                    or exists (
-                        select
-                        from torque.backfill b
-                        where b.job_id = t.job_id
-                            and b.state in ('running', 'incomplete')
-                    )
-                )
-            order by
-                case when p.sort_order = 'oldest' then t.created_to end,
-                t.created_to desc
-            limit 1
-        ) as t
-        order by torque_internal.rank_of(k.kind)
-        limit 1;
+        w := torque_internal.due_window(p, of_kind, at);
         -- One that was asked for already is asked for again as it is.
         if w.window_id is null
             or w.verdict <> 'open'
@@ -97,6 +111,114 @@ begin
 end
 $$;
 
+-- The order to be looked up next on one of these accounts: what has been due for longest.
+create function torque_internal.due_lookup(priorities text[], at timestamptz)
+returns torque_internal.lookup
+language plpgsql
+stable
+as $$
+declare
+    l torque_internal.lookup;
+begin
+    select t.*
+    into l
+    from unnest(priorities) as u(priority)
+    cross join lateral (
+        select d.*
+        from torque_internal.lookup d
+        where d.priority = u.priority
+            and d.due_at <= at
+        order by d.due_at
+        limit 1
+    ) as t
+    order by t.due_at
+    limit 1;
+    return l;
+end
+$$;
+
+-- On whose account the next call is. People come first; of the others that have something due it is
+-- the one whose share has had the fewest calls for its weight of late. History is read before it is
+-- read again, and both before orders are looked up one by one.
+create function torque_internal.next_priority(p torque_internal.poller, at timestamptz)
+returns text
+language plpgsql
+stable
+as $$
+begin
+    return (
+        with recent as (
+            select
+                s.share,
+                count(*) as calls
+            from torque_internal.api_call c
+            join torque_internal.share s
+                on s.priority = c.priority
+            where c.claimed_at > at - interval '90 seconds'
+            group by s.share
+        )
+        select due.priority
+        from (
+            select
+                d.priority,
+                0 as place
+            from torque_internal.due_lookup(array['operator'], at) as d
+            union all
+            select
+                d.priority,
+                1
+            from torque_internal.due_lookup(array['verify', 'silence', 'details'], at) as d
+            union all
+            select
+                d.kind,
+                k.place
+            from (
+                values ('tail', 1), ('open', 1), ('backfill', 1), ('audit', 2)
+            ) as k(kind, place)
+            cross join lateral torque_internal.due_window(p, k.kind, at) as d
+            union all
+            select
+                d.priority || ' lookup',
+                3
+            from torque_internal.due_lookup(array['backfill'], at) as d
+        ) as due
+        left join torque_internal.share s
+            on s.priority = split_part(due.priority, ' ', 1)
+        left join recent r
+            on r.share = s.share
+        where due.priority is not null
+        order by
+            due.place > 0,
+            (coalesce(r.calls, 0) + 1.0) / s.weight,
+            due.place
+        limit 1
+    );
+end
+$$;
+
+-- When the first of what is not yet due will be; null: nothing is known.
+create function torque_internal.due_next_at()
+returns timestamptz
+language plpgsql
+stable
+as $$
+begin
+    return (
+        select min(d.due_at)
+        from (
+            values ('operator'), ('verify'), ('silence'), ('details'), ('backfill')
+        ) as k(priority)
+        cross join lateral (
+            select l.due_at
+            from torque_internal.lookup l
+            where l.priority = k.priority
+            order by l.due_at
+            limit 1
+        ) as d
+    );
+end
+$$;
+
 -- A time as it is put into a request.
 create function torque_internal.wire_time(t timestamptz)
 returns text
@@ -145,34 +267,19 @@ begin
     perform torque_internal.plan_work(at);
     p := torque_internal.lock_poller();
 
-    select t.*
-    into l
-    from torque_internal.lookup t
-    where t.due_at <= at
-    order by
-        torque_internal.rank_of(t.priority),
-        t.due_at
-    limit 1;
-    if l.priority is null or torque_internal.rank_of(l.priority) > 2 then
-        w := torque_internal.next_window(p, at);
-    end if;
-    if w.window_id is not null
-        and (
-            l.order_id is null
-            or torque_internal.rank_of(w.kind) < torque_internal.rank_of(l.priority)
-        )
-    then
-        l := null;
+    priority := torque_internal.next_priority(p, at);
+    if priority = 'backfill lookup' or priority in ('operator', 'verify', 'silence', 'details') then
+        priority := split_part(priority, ' ', 1);
+        l := torque_internal.due_lookup(array[priority], at);
     else
-        w := null;
+        w := torque_internal.next_window(p, priority, at);
     end if;
-    priority := coalesce(l.priority, w.kind);
     if priority is null then
         possible_at := least(
             at + idle_max,
-            (select min(t.due_at) from torque_internal.lookup t),
+            torque_internal.due_next_at(),
             (
-                select greatest(min(s.next_at), torque_internal.plans_again_at(p))
+                select greatest(min(s.next_at), torque_internal.plans_again_at())
                 from torque_internal.sweep s
             ),
             -- Somebody waits for its end, or looks on.
@@ -208,6 +315,8 @@ begin
         page_limit := torque_internal.page_size(p);
         page_offset := coalesce(w.page_offset, 0);
     end if;
+    update torque_internal.poller
+    set planned_at = at;
     insert into torque_internal.api_call as c (
         priority, purpose, claimed_at, window_id, order_id, page_limit, page_offset, asked_from,
         asked_to

@@ -75,6 +75,28 @@ as $$
     )
 $$;
 
+-- The history that was there before anybody polled, as a job that one can see. A larger one that a
+-- person asks for takes it over.
+create function torque_internal.begin_history(since timestamptz, until timestamptz, at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    id bigint;
+begin
+    if since >= until then
+        return;
+    end if;
+    insert into torque.backfill as b (
+        created_from, created_to, details, is_first_run, started_at
+    )
+    values (since, until, false, true, at)
+    returning b.job_id
+    into id;
+    perform torque_internal.open_root('backfill', since, until, null, id, at);
+end
+$$;
+
 -- The tail reaches back to an order that is known, so that no answer can be empty and true.
 create function torque_internal.plan_tail(p torque_internal.poller, at timestamptz)
 returns void
@@ -82,8 +104,12 @@ language plpgsql
 as $$
 declare
     oldest constant timestamptz := at - torque_internal.seconds('history');
-    since timestamptz := p.sweeps_known_to - torque_internal.seconds('lookback');
     until constant timestamptz := at + p.clock_offset;
+    since constant timestamptz := greatest(
+        oldest,
+        coalesce(p.sweeps_known_to, until) - torque_internal.seconds('lookback')
+    );
+    known_at timestamptz;
 begin
     if not torque_internal.begin_sweep(
         'tail', '',
@@ -93,13 +119,17 @@ begin
     ) then
         return;
     end if;
-    since := (
-        select max(o.created_at)
-        from torque.orders o
-        where o.created_at <= since
+    if p.sweeps_known_to is null then
+        perform torque_internal.begin_history(oldest, since, at);
+    end if;
+    select max(o.created_at)
+    into known_at
+    from torque.orders o
+    where o.created_at <= since
+        and o.created_at >= oldest;
+    perform torque_internal.open_root(
+        'tail', least(coalesce(known_at, since), until - interval '1 second'), until, null, null, at
     );
-    since := least(greatest(since, oldest), until - interval '1 second');
-    perform torque_internal.open_root('tail', coalesce(since, oldest), until, null, null, at);
     update torque_internal.poller
     set sweeps_known_to = until;
 end
@@ -149,10 +179,22 @@ begin
             s.pages * interval '120 seconds' / torque_internal.allowance(p, at)
         );
         continue when not torque_internal.begin_sweep('open', s.status, every, every, at);
+        -- Of a status only the last certificate tells anything.
         delete from torque.reconcile_window w
         where w.kind = 'open'
             and w.status = s.status
-            and w.verdict in ('incomplete', 'suspicious');
+            and w.parent_id is null
+            and (
+                w.verified_at is null
+                or w.window_id < (
+                    select max(v.window_id)
+                    from torque.reconcile_window v
+                    where v.kind = 'open'
+                        and v.status = s.status
+                        and v.parent_id is null
+                        and v.verified_at is not null
+                )
+            );
         perform torque_internal.open_root(
             'open', at - torque_internal.seconds('history'), at + p.clock_offset, s.status, null,
             at
@@ -185,33 +227,63 @@ begin
 end
 $$;
 
+-- What the poller remembers for as long as its session lasts, so that looking costs no write.
+create function torque_internal.session_time(name text)
+returns timestamptz
+language sql
+stable
+as $$
+    select to_timestamp(
+        nullif(current_setting('orderd.' || name, true), '')::double precision
+    )
+$$;
+
+-- Notes such a time.
+create function torque_internal.note_time(name text, at timestamptz)
+returns void
+language sql
+volatile
+as $$
+    select set_config('orderd.' || name, extract(epoch from at)::text, false)
+$$;
+
 -- Orders that ask to be verified, found by following the facts: the column itself is not indexed.
-create function torque_internal.plan_verify(p torque_internal.poller, at timestamptz)
+-- Those that are open are looked through as well, when that is asked for.
+create function torque_internal.plan_verify(
+    p torque_internal.poller,
+    with_open boolean,
+    at timestamptz
+)
 returns void
 language plpgsql
 as $$
 declare
     horizon constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
     followed constant xid8 := least(p.followed_xid, horizon);
+    facts bigint;
     webhooks bigint;
 begin
-    select count(*) filter (where e.source = 'webhook')
-    into webhooks
+    select
+        count(*),
+        count(*) filter (where e.source = 'webhook')
+    into facts, webhooks
     from torque.order_events e
     where e.recorded_xid >= followed
         and e.recorded_xid < horizon;
     perform torque_internal.want_lookup(o.order_id, 'verify', o.verify_after, at)
-    from torque.orders o
+    from (
+        select e.order_id
+        from torque.order_events e
+        where e.recorded_xid >= followed
+            and e.recorded_xid < horizon
+        union
+        select n.order_id
+        from torque_internal.open_order n
+        where with_open
+    ) as n
+    join torque.orders o
+        on o.order_id = n.order_id
     where o.verify_after is not null
-        and (
-            o.order_id in (select n.order_id from torque_internal.open_order n)
-            or o.order_id in (
-                select e.order_id
-                from torque.order_events e
-                where e.recorded_xid >= followed
-                    and e.recorded_xid < horizon
-            )
-        )
         -- An order of which nothing but lists is known waits for whoever wants its details.
         and (o.has_details or o.last_confirmed_at is not null or o.held_facts > 0)
         and not exists (
@@ -220,24 +292,31 @@ begin
             where l.order_id = o.order_id
                 and torque_internal.rank_of(l.priority) <= 2
         );
-    update torque_internal.poller as t
-    set
-        followed_xid = horizon,
-        webhooks_per_hour = coalesce(t.webhooks_per_hour, 0)
-            * exp(-extract(epoch from greatest(at - t.planned_at, '0')) / 3600)
-            + coalesce(webhooks, 0);
+    if facts > 0 or p.followed_xid is null then
+        update torque_internal.poller as t
+        set
+            followed_xid = horizon,
+            webhooks_per_hour = torque_internal.webhooks_per_hour(t, at) + webhooks,
+            webhooks_at = at;
+    end if;
 end
 $$;
 
 -- Open orders that no sweep covers are asked for by their age, ever less often, each at a moment
 -- of its own; and once when the checkout session is just over, unless a sweep has covered them
--- since then.
-create function torque_internal.plan_silence(at timestamptz)
+-- since then. No more than are soon looked up: the others still want it then.
+create function torque_internal.plan_silence(p torque_internal.poller, at timestamptz)
 returns void
 language plpgsql
 as $$
 declare
     history constant interval := torque_internal.seconds('history');
+    room constant bigint := (torque_internal.allowance(p, at) + 1) / 2 - (
+        select count(*)
+        from torque_internal.lookup l
+        where l.priority = 'silence'
+            and l.due_at <= at
+    );
     -- For the API to make up its mind.
     expiry_margin constant interval := '30 seconds';
     covered_since constant timestamptz := at - (
@@ -259,7 +338,12 @@ declare
         where w * interval '7 days' <= history
     );
 begin
-    if not torque_internal.begin_sweep('silence', '', interval '1 minute', interval '0', at) then
+    if exists (
+        select
+        from torque_internal.sweep s
+        where s.kind = 'silence'
+            and s.next_at > at
+    ) then
         return;
     end if;
     perform torque_internal.want_lookup(o.order_id, 'silence', at, at)
@@ -303,7 +387,16 @@ begin
             select
             from torque.missing_order m
             where m.order_id = o.order_id
-        );
+        )
+    limit greatest(0, room);
+    if found then
+        insert into torque_internal.sweep as s (kind, status, started_at, next_at)
+        values ('silence', '', at, at + interval '1 minute')
+        on conflict (kind, status) do update
+        set
+            started_at = excluded.started_at,
+            next_at = excluded.next_at;
+    end if;
 end
 $$;
 
@@ -324,7 +417,8 @@ begin
             exists (
                 select
                 from torque.reconcile_window w
-                where w.root_id = r.window_id
+                where w.kind = 'backfill'
+                    and w.job_id = b.job_id
                     and w.verdict = 'open'
             ) as is_walking
         from torque.backfill b
@@ -340,17 +434,31 @@ begin
             from torque_internal.lookup l
             where l.priority = 'backfill'
         ) then
-            perform torque_internal.want_lookup(o.order_id, 'backfill', at, at)
-            from (
-                select o.order_id
+            with next_orders as (
+                select
+                    o.order_id,
+                    o.created_at
                 from torque.orders o
                 where o.created_at >= job.created_from
-                    and o.created_at < job.created_to
+                    and o.created_at < coalesce(job.details_from, job.created_to)
                     and not o.has_details
                     and (o.last_confirmed_at >= job.started_at) is not true
                 order by o.created_at desc
-                limit lookups_max
-            ) as o;
+                fetch first lookups_max rows with ties
+            ), asked as (
+                select
+                    torque_internal.want_lookup(o.order_id, 'backfill', at, at),
+                    o.created_at
+                from next_orders o
+            )
+            update torque.backfill as b
+            set details_from = a.created_from
+            from (
+                select min(n.created_at) as created_from
+                from asked n
+            ) as a
+            where b.job_id = job.job_id
+                and a.created_from is not null;
             get diagnostics wanted = row_count;
         elsif job.details then
             wanted := 1;
@@ -362,6 +470,93 @@ begin
             finished_at = case when job.is_verified then at end
         where b.job_id = job.job_id;
     end loop;
+end
+$$;
+
+-- One verified window in the place of the parts that a walk has divided it into, an hour after it
+-- was verified: as a certificate it says as much, and takes less room.
+create function torque_internal.roll_up(at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    parts_max constant integer := 200;
+    r torque.reconcile_window;
+    parts bigint[];
+    pages_gone bigint;
+begin
+    select w.*
+    into r
+    from torque.reconcile_window w
+    where w.parent_id is null
+        and w.verdict = 'split'
+        and w.status is null
+        and w.verified_at <= at - interval '1 hour'
+    limit 1;
+    if r.window_id is null then
+        return;
+    end if;
+    -- Those that nothing is a part of, some at a time.
+    parts := array(
+        select w.window_id
+        from torque.reconcile_window w
+        where w.root_id = r.window_id
+            and w.window_id <> r.window_id
+            and not exists (
+                select
+                from torque.reconcile_window c
+                where c.parent_id = w.window_id
+            )
+        limit parts_max
+    );
+    select coalesce(sum(w.pages), 0)
+    into pages_gone
+    from torque.reconcile_window w
+    where w.window_id = any (parts);
+    update torque.reconcile_window as w
+    set pages = w.pages + pages_gone
+    where w.window_id = r.window_id;
+    delete from torque.reconcile_window w
+    where w.window_id = any (parts);
+    if cardinality(parts) < parts_max and not exists (
+        select
+        from torque.reconcile_window w
+        where w.parent_id = r.window_id
+    ) then
+        update torque.reconcile_window as w
+        set
+            verdict = 'verified',
+            expected = w.inside,
+            seen = w.inside
+        where w.window_id = r.window_id;
+    end if;
+end
+$$;
+
+-- Forgets audits whose time two later ones cover between them.
+create function torque_internal.leave_audits()
+returns void
+language plpgsql
+as $$
+begin
+    delete from torque.reconcile_window w
+    using
+        torque.reconcile_window a,
+        torque.reconcile_window b
+    where w.kind = 'audit'
+        and w.parent_id is null
+        and w.verified_at is not null
+        and a.kind = 'audit'
+        and a.parent_id is null
+        and a.verified_at is not null
+        and a.opened_at > w.opened_at
+        and b.kind = 'audit'
+        and b.parent_id is null
+        and b.verified_at is not null
+        and b.opened_at > w.opened_at
+        and a.created_from <= w.created_from
+        and b.created_from <= a.created_to
+        and b.created_to >= w.created_to;
 end
 $$;
 
@@ -379,6 +574,13 @@ begin
     where s.expires_at < at - interval '7 days';
     delete from torque_internal.alarm a
     where a.cleared_at < at - interval '7 days';
+    -- Audits have long read again what tails have told.
+    delete from torque.reconcile_window w
+    where w.kind = 'tail'
+        and w.parent_id is null
+        and w.verdict <> 'open'
+        and w.opened_at < at - interval '15 days';
+    perform torque_internal.leave_audits();
     update torque_internal.poller as p
     set
         tidied_at = at,
@@ -391,12 +593,13 @@ end
 $$;
 
 -- Planning looks at many rows, and calls are short.
-create function torque_internal.plans_again_at(p torque_internal.poller)
+create function torque_internal.plans_again_at()
 returns timestamptz
 language sql
 stable
 as $$
-    select p.planned_at + least(interval '5 seconds', torque_internal.seconds('sweep_every'))
+    select torque_internal.session_time('planned_at')
+        + least(interval '5 seconds', torque_internal.seconds('sweep_every'))
 $$;
 
 -- What was due in so many minutes still is, and what was asked is as old as it can be. The API's
@@ -447,36 +650,49 @@ begin
 end
 $$;
 
--- Looks for what is due, every few seconds.
+-- Looks for what is due, every few seconds, and through all that is open every minute. Where
+-- nothing is due nothing is written: a database at rest is left alone.
 create function torque_internal.plan_work(at timestamptz)
 returns void
 language plpgsql
 as $$
 declare
     p torque_internal.poller;
+    looks_through constant boolean :=
+        (
+            torque_internal.session_time('looked_through_at')
+                between at - interval '59 seconds' and at
+        ) is not true;
 begin
     if (select t.planned_at > at from torque_internal.poller t) then
         perform torque_internal.clock_set_back(at);
     end if;
-    update torque_internal.poller as t
-    set polls_since = coalesce(t.polls_since, at)
-    returning t.*
-    into p;
-    if torque_internal.plans_again_at(p) > at and p.planned_at <= at then
+    update torque_internal.poller
+    set polls_since = at
+    where polls_since is null;
+    select t.*
+    into p
+    from torque_internal.poller t;
+    if torque_internal.plans_again_at() > at
+        and torque_internal.session_time('planned_at') <= at
+    then
         return;
     end if;
+    perform torque_internal.note_time('planned_at', at);
     if (p.tidied_at > at - interval '1 hour') is not true then
         perform torque_internal.tidy(at);
     end if;
+    perform torque_internal.roll_up(at);
     perform torque.refold_some(100);
-    perform torque_internal.plan_verify(p, at);
+    perform torque_internal.plan_verify(p, looks_through, at);
     perform torque_internal.plan_tail(p, at);
     perform torque_internal.plan_open(p, at);
-    perform torque_internal.plan_silence(at);
+    if looks_through then
+        perform torque_internal.plan_silence(p, at);
+        perform torque_internal.note_time('looked_through_at', at);
+    end if;
     perform torque_internal.plan_audit(at);
     perform torque_internal.plan_jobs(at);
     perform torque_internal.settle_drift(p, at);
-    update torque_internal.poller
-    set planned_at = at;
 end
 $$;

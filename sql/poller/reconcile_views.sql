@@ -243,7 +243,9 @@ create or replace view torque.stat_reconcile as
         (
             select coalesce(min(w.created_from), p.sweeps_known_to)
             from torque.reconcile_window w
-            where w.kind = 'tail'
+            left join torque.backfill b
+                on b.job_id = w.job_id
+            where (w.kind = 'tail' or b.is_first_run)
                 and w.parent_id is null
                 and w.verified_at is null
         ) as watermark,

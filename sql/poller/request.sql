@@ -47,6 +47,37 @@ $$;
 comment on function torque.link_made(text, timestamptz) is
     'Notes when a checkout session will be over; null: the API did not say.';
 
+-- A job walks on where one within its time has come to: that one's windows are a part of its own.
+create function torque_internal.take_over(own bigint, id bigint, root bigint)
+returns void
+language plpgsql
+as $$
+declare
+    w torque.reconcile_window;
+    o torque.backfill;
+begin
+    update torque.reconcile_window as t
+    set
+        root_id = root,
+        parent_id = coalesce(t.parent_id, root),
+        job_id = id
+    where t.job_id = own;
+    delete from torque.backfill b
+    where b.job_id = own
+    returning b.*
+    into o;
+    select t.*
+    into w
+    from torque.reconcile_window t
+    where t.window_id = root;
+    update torque.reconcile_window as t
+    set verdict = 'split'
+    where t.window_id = root;
+    perform torque_internal.add_part(w, w.created_from, o.created_from, null);
+    perform torque_internal.add_part(w, o.created_to, w.created_to, null);
+end
+$$;
+
 -- Times outside of those that a request can be made of are taken for the nearest that can; nobody
 -- made orders before. Asked for again while it runs, by a client that lost its connection and does
 -- not know whether it was heard, a job is not started twice.
@@ -67,6 +98,8 @@ declare
     until constant timestamptz := least($2, '2100-01-01T00:00:00Z');
     with_details constant boolean := coalesce($3, false);
     id bigint;
+    own bigint;
+    root bigint;
 begin
     if ($1 < $2 and since < until) is not true then
         raise exception 'no time to walk through: from % to %', $1, $2
@@ -83,11 +116,22 @@ begin
     if found then
         return id;
     end if;
-    insert into torque.backfill as b (created_from, created_to, details, started_at)
-    values (since, until, with_details, at)
+    select b.job_id
+    into own
+    from torque.backfill b
+    where b.is_first_run
+        and b.state in ('running', 'incomplete')
+        and b.created_from >= since
+        and b.created_to <= until
+        and not b.details;
+    insert into torque.backfill as b (created_from, created_to, details, is_first_run, started_at)
+    values (since, until, with_details, own is not null, at)
     returning b.job_id
     into id;
-    perform torque_internal.open_root('backfill', since, until, null, id, at);
+    root := torque_internal.open_root('backfill', since, until, null, id, at);
+    if own is not null then
+        perform torque_internal.take_over(own, id, root);
+    end if;
     return id;
 end
 $$;

@@ -227,12 +227,12 @@ class Reconcile(WithShop):
 
     def test_a_reload_changes_the_budget_and_the_schedule(self):
         self.fill(2500)
-        orderd = self.start("run", requests_per_minute=2)
-        orderd.wait_until(lambda: len(self.api.log) == 2, "the budget is used", SOON)
-        orderd.change({"torque": {"requests_per_minute": 3}})
+        orderd = self.start("run", requests_per_minute=2)  # of which one is a person's
+        orderd.wait_until(lambda: len(self.api.log) == 1, "the budget is used", SOON)
+        wait.stays(lambda: len(self.api.log) == 1, 1, "no more calls than one")
+        orderd.change({"torque": {"requests_per_minute": 120}})
         orderd.reload()
-        orderd.wait_until(lambda: len(self.api.log) == 3, "one more call", SOON)
-        wait.stays(lambda: len(self.api.log) == 3, 1, "no more calls than three")
+        orderd.wait_until(lambda: len(self.api.log) >= 3, "more calls", SOON)
         orderd.change({"torque": {"requests_per_minute": 6000}, "reconcile": {"history": "10d"}})
         orderd.reload()
         since = time.time() - 11 * DAY
@@ -265,11 +265,11 @@ class Reconcile(WithShop):
         expected = orders_of(self.shop)
         del expected["order_00007"]
         orderd.wait_until(lambda: orders_in(self.database) == expected, "the others are here", SOON)
-        orderd.wait_until(lambda: ["incomplete", "tail"] in self.alarms(), "it is told", SOON)
+        orderd.wait_until(lambda: ["incomplete", "backfill"] in self.alarms(), "it is told", SOON)
         self.assertIn(["unusable", "order_00007"], self.alarms())
         self.assertEqual(self.database.query(
-            "select verdict, problem from torque.reconcile_window where kind = 'tail'"
-            " and created_from < now() - interval '25 days'"), [["incomplete", "not_taken"]])
+            "select verdict, problem from torque.reconcile_window where kind = 'backfill'"),
+            [["incomplete", "not_taken"]])
         self.deliver(orderd, "order_of_a_webhook")
 
     def test_an_order_that_the_database_refuses_costs_the_others_nothing_and_is_told(self):
@@ -324,7 +324,8 @@ class Reconcile(WithShop):
         repeated = [target for target in before if target in after]
         self.assertLessEqual(len(repeated), 1, repeated)
         walk = self.database.value(
-            "select count(*) from torque.reconcile_window where kind = 'tail' and verdict = 'open'")
+            "select count(*) from torque.reconcile_window"
+            " where kind = 'backfill' and verdict = 'open'")
         self.assertEqual(int(walk), 0)
 
     def test_one_polls_and_another_takes_over(self):

@@ -63,13 +63,13 @@ class Budget(unittest.TestCase):
 
     def test_a_place_is_free_again_60_seconds_after_the_end_of_its_call(self):
         self.allow(2)
-        first, second = self.claim(0), self.claim(1)
+        first, second = self.claim(0, "operator"), self.claim(1, "operator")
         self.end(first, 5)
         self.end(second, 20)
-        self.assertEqual(self.wait(25), 40)
-        self.assertEqual(self.wait(64.999), 0.001)
-        self.assertIsNotNone(self.claim(65))
-        self.assertEqual(self.wait(65), 15)
+        self.assertEqual(self.wait(25, "operator"), 40)
+        self.assertEqual(self.wait(64.999, "operator"), 0.001)
+        self.assertIsNotNone(self.claim(65, "operator"))
+        self.assertEqual(self.wait(65, "operator"), 15)
 
     def test_a_call_without_an_end_is_as_long_as_one_may_take(self):
         self.allow(1)
@@ -86,21 +86,35 @@ class Budget(unittest.TestCase):
         self.end(call, 30, status=429)
         self.assertEqual(self.wait(40), 30)
 
-    def test_audits_and_backfills_leave_half_of_the_budget_to_the_rest(self):
-        self.allow(4)
-        self.assertIsNotNone(self.claim(0, "audit"))
-        self.assertIsNotNone(self.claim(1, "backfill"))
-        self.assertEqual(self.wait(2, "audit"), 88)
-        self.assertEqual(self.wait(2, "backfill"), 88)
-        self.assertIsNotNone(self.claim(2, "tail"))
-        self.assertIsNotNone(self.claim(3, "open"))
-        self.assertEqual(self.wait(3, "operator"), 87)
+    def test_people_find_a_place_at_any_time_since_a_fifteenth_of_all_is_theirs(self):
+        for allowed, background in ((30, 28), (90, 84), (14, 13), (2, 1), (1, 1)):
+            with self.subTest(allowed):
+                self.session.query("savepoint here")
+                self.allow(allowed)
+                self.session.query(
+                    "insert into torque_internal.api_call (priority, purpose, claimed_at)"
+                    " select 'tail', 'test', %s from generate_series(1, %d)" % (
+                        time(0), background - 1))
+                self.assertIsNotNone(self.claim(60 if allowed > 2 else 0, "tail"))
+                for priority in EVERYBODY:
+                    self.assertEqual(self.wait(80, priority), 10, priority)
+                for _ in range(allowed - background):
+                    self.assertIsNotNone(self.claim(80, "operator"))
+                self.assertEqual(self.wait(80, "operator"), 10)
+                self.session.query("rollback to here")
 
-    def test_calls_of_the_others_do_not_use_up_the_half_of_audits(self):
-        self.allow(6)
-        for second in range(3):
-            self.assertIsNotNone(self.claim(second, "tail"))
-        self.assertIsNotNone(self.claim(3, "audit"))
+    def test_beyond_half_of_the_places_the_pollers_calls_come_at_even_distances(self):
+        for _ in range(5):
+            self.assertIsNotNone(self.claim(0, "tail"))
+        for second in (0, 6, 12):
+            self.assertEqual(self.wait(second, "backfill"), 6)
+            self.assertIsNotNone(self.claim(second, "operator"))
+            self.session.query("delete from torque_internal.api_call where priority = 'operator'")
+            self.assertIsNotNone(self.claim(second + 6, "backfill"))
+
+    def test_a_backfill_has_all_that_nobody_else_wants(self):
+        calls = sum(self.claim(second, "backfill") is not None for second in range(60))
+        self.assertEqual(calls, 9)
 
     def test_a_wait_is_an_hour_at_most(self):
         for number in range(8):
@@ -231,6 +245,7 @@ class Budget(unittest.TestCase):
         """Planning throws old book-keeping away."""
         self.session.query("update torque_internal.poller set tidied_at = %s, planned_at = %s" % (
             time(at - 7200), time(at - 60)))
+        self.session.query("set orderd.planned_at = ''")
         self.session.query("select torque_internal.plan_work(%s)" % time(at))
         self.assertEqual(self.session.value("select extract(epoch from tidied_at)::integer"
                                             " from torque_internal.poller"), str(int(START + at)))

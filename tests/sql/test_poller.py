@@ -5,6 +5,7 @@
 import json
 import sys
 import unittest
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -460,19 +461,72 @@ class Work(Rules):
         self.looked_up(5000, 5000)
         self.assertEqual(self.due("o") - 5000, DAY)
 
+    def next_priority(self, at=0):
+        return self.value("torque_internal.next_priority(p, %s) from torque_internal.poller p"
+                          % time(at))
+
+    def called(self, priority, count=1, at=0):
+        self.session.query(
+            "insert into torque_internal.api_call (priority, purpose, claimed_at)"
+            " select %s, 'test', %s from generate_series(1, %d)" % (
+                literal(priority), time(at), count))
+
+    def work_of_all(self):
+        for kind in ("tail", "open", "audit", "backfill"):
+            self.window(kind=kind)
+        for number, priority in enumerate(("verify", "silence", "details", "backfill")):
+            self.lookup("o%d" % number, due=-number, priority=priority)
+
+    def test_when_all_want_more_than_there_is_each_share_has_its_weight_of_the_calls(self):
+        self.work_of_all()
+        had = Counter()
+        for _ in range(280):
+            priority = self.next_priority()
+            had[priority] += 1
+            self.called(priority)
+        self.assertEqual(had, {"details": 110, "tail": 60, "open": 40, "backfill": 70})
+
+    def test_what_one_share_leaves_the_others_have(self):
+        self.window(kind="backfill")
+        self.called("backfill", 1000)
+        self.assertEqual(self.next_priority(), "backfill")
+        self.window(kind="tail")
+        self.called("tail", 1000, at=-91)
+        self.assertEqual(self.next_priority(), "tail")
+        self.called("tail", 1000, at=-89)
+        self.assertEqual(self.next_priority(), "backfill")
+
+    def test_people_come_first(self):
+        self.work_of_all()
+        self.lookup("o", priority="operator")
+        self.called("operator", 1000)
+        self.assertEqual(self.next_priority(), "operator")
+
+    def test_of_lookups_that_are_due_the_oldest_comes_first_whoever_wants_it(self):
+        for order_id, due, priority in (("a", -5, "details"), ("b", -9, "silence"),
+                                        ("c", -7, "verify"), ("d", 1, "verify")):
+            self.lookup(order_id, due=due, priority=priority)
+        for order_id in ("b", "c", "a", None):
+            self.assertEqual(order_id, self.value(
+                "order_id from torque_internal.due_lookup(array['verify', 'silence', 'details'],"
+                " %s)" % time(0)))
+            self.session.query("delete from torque_internal.lookup where order_id = %s"
+                               % literal(order_id))
+
+    def test_history_is_read_before_it_is_read_again_and_both_before_its_details(self):
+        self.work_of_all()
+        for kind in ("verify", "silence", "details"):
+            self.session.query("delete from torque_internal.lookup where priority = '%s'" % kind)
+        for kind in ("tail", "open"):
+            self.session.query("delete from torque.reconcile_window where kind = '%s'" % kind)
+        for expected in ("backfill", "audit"):
+            self.assertEqual(self.next_priority(), expected)
+            self.session.query("delete from torque.reconcile_window where kind = '%s'" % expected)
+        self.assertEqual(self.next_priority(), "backfill lookup")
+
     def next_window(self, at=0):
         return self.value("w.window_id from torque_internal.poller p,"
-                          " torque_internal.next_window(p, %s) w" % time(at))
-
-    def test_the_tail_comes_before_open_orders_and_those_before_audits_and_backfills(self):
-        expected = []
-        for kind in ("audit", "tail", "backfill", "open"):
-            expected.append(self.window(kind=kind))
-        for place in (1, 3, 0, 2):
-            self.assertEqual(self.next_window(), expected[place])
-            self.session.query("delete from torque.reconcile_window where window_id = "
-                               + expected[place])
-        self.assertIsNone(self.next_window())
+                          " torque_internal.next_window(p, 'audit', %s) w" % time(at))
 
     def test_a_window_that_has_to_wait_is_not_asked_for_before(self):
         window = self.window(not_before=time(10), pages=1)
@@ -491,11 +545,57 @@ class Work(Rules):
         self.assertEqual(self.value("created_from = %s from torque.reconcile_window"
                                     " where kind = 'tail'" % time(-900)), "t")
 
-    def test_a_first_tail_reaches_back_over_the_whole_history(self):
-        self.session.query("set orderd.history = 864000")
+    def test_a_first_tail_reaches_back_by_lookback_and_the_history_is_a_job_of_its_own(self):
+        self.session.query("set orderd.history = 864000; set orderd.lookback = 900")
         self.plan(0)
-        self.assertEqual(self.value("created_from = %s from torque.reconcile_window"
-                                    " where kind = 'tail'" % time(-10 * DAY)), "t")
+        self.assertEqual(
+            self.session.query(
+                "select kind, extract(epoch from created_from - %s)::integer,"
+                " extract(epoch from created_to - %s)::integer from torque.reconcile_window"
+                " order by kind" % (time(0), time(0))),
+            [["backfill", str(-10 * DAY), "-900"], ["tail", "-900", "0"]])
+        self.assertEqual(self.session.query(
+            "select state, is_first_run, details from torque.backfill"),
+            [["running", "t", "f"]])
+
+    def watermark(self):
+        return float(self.value("extract(epoch from watermark) from torque.stat_reconcile")) - START
+
+    def test_the_watermark_waits_for_the_history(self):
+        self.session.query("set orderd.history = 864000; set orderd.lookback = 900")
+        self.plan(0)
+        self.session.query("update torque.reconcile_window set verified_at = %s, as_of = %s,"
+                           " expected = 0, seen = 0, verdict = 'verified' where kind = 'tail'" % (
+                               time(1), time(1)))
+        self.assertEqual(self.watermark(), -10 * DAY)
+        self.session.query("update torque.reconcile_window set verified_at = %s, as_of = %s,"
+                           " expected = 0, seen = 0, verdict = 'verified'" % (time(1), time(1)))
+        self.assertEqual(self.watermark(), 0)
+
+    def test_a_larger_job_takes_the_first_runs_history_over_with_all_that_is_walked(self):
+        self.session.query("set orderd.history = 864000; set orderd.lookback = 900")
+        self.plan(0)
+        walked = self.window(-5 * DAY, -4 * DAY, kind="backfill", verdict="'split'", job_id="("
+                             "select job_id from torque.backfill)")
+        self.session.query("update torque.reconcile_window set root_id = r.window_id,"
+                           " parent_id = r.window_id from torque.reconcile_window r"
+                           " where reconcile_window.window_id = %s and r.kind = 'backfill'"
+                           " and r.window_id <> %s" % (walked, walked))
+        job = self.session.value("select torque.backfill_start(%s, %s, false, %s)" % (
+            time(-20 * DAY), time(0), time(10)))
+        self.assertEqual(self.session.query(
+            "select job_id, is_first_run from torque.backfill"), [[job, "t"]])
+        windows = self.session.query(
+            "select verdict, extract(epoch from created_from - %s)::integer / 86400,"
+            " (select p.created_from from torque.reconcile_window p"
+            " where p.window_id = w.parent_id) = %s"
+            " from torque.reconcile_window w where job_id = %s order by window_id" % (
+                time(0), time(-20 * DAY), job))
+        self.assertEqual(windows, [["open", "-10", "t"], ["split", "-5", "f"],
+                                   ["split", "-20", None], ["open", "-20", "t"],
+                                   ["open", "0", "t"]])
+        self.assertEqual("1", self.value(
+            "count(distinct root_id) from torque.reconcile_window where job_id = " + job))
 
     def tail_after(self):
         self.plan(0)
@@ -509,7 +609,7 @@ class Work(Rules):
         self.assertEqual(self.tail_after(), 30)
 
     def planned_at(self):
-        return float(self.value("extract(epoch from planned_at) from torque_internal.poller"))
+        return float(self.value("current_setting('orderd.planned_at')"))
 
     def test_it_is_planned_every_5_seconds_and_at_once_when_the_clock_was_set_back(self):
         for at, planned in ((0, 0), (4.9, 0), (5, 5), (3, 3)):

@@ -62,6 +62,7 @@ class Rules(unittest.TestCase):
         after = self.session.query("select count(*), sum(deliveries) from torque.order_events")
         self.assertEqual(before, after)
         self.assertEqual(self.session.query("select * from torque.drift"), [])
+        self.assertEqual([call for call in poller.calls if call[1] == "details"], [])
 
     def test_a_second_poller_stands_by_and_takes_over(self):
         poller = self.poller()

@@ -340,7 +340,7 @@ class Time(unittest.TestCase):
         return sim.most_in_a_minute()
 
     def test_a_bucket_that_is_refilled_each_minute_would_be_noticed(self):
-        self.assertIn(self.pressed(self.cluster.migrated()), (29, 30))
+        self.assertIn(self.pressed(self.cluster.migrated()), (27, 28))
         database = self.cluster.migrated()
         plant(database, "torque_internal.call_possible_at",
               "torque_internal.free_again(c.claimed_at, c.answered_at)",
