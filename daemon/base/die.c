@@ -5,14 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/sink.h"
+
 void die(const char *format, ...)
 {
-	char reason[512]; /* one write, so that the line stays in one piece */
+	char reason[512], line[sizeof("orderd: \n") + sizeof(reason)];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(reason, sizeof(reason), format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "orderd: %s\n", reason);
+	sink_put(line, (size_t)snprintf(line, sizeof(line), "orderd: %s\n", reason));
 	abort();
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sink.h"
 #include "base/stamp.h"
 
 static const char *const level_words[] = {
@@ -26,8 +27,13 @@ static const int priorities[] = {
 	[LOG_DEBUG] = 7,
 };
 
+_Static_assert((int)LOG_LINE_MAX <= (int)SINK_LINE_MAX, "a line is written in one piece");
+
 static enum log_level threshold = LOG_INFO;
 static enum log_format shape = LOG_LOGFMT; /* never LOG_AUTO */
+
+static int64_t dropped_count;
+static int64_t untold_count; /* of those, since the last line that told of them */
 
 struct line {
 	char bytes[LOG_LINE_MAX];
@@ -195,21 +201,35 @@ static void put_head(struct line *line, enum log_level level, const char *event)
 	put(line, head, (size_t)len);
 }
 
-/* One write for one line, so that processes that share a stream do not mix theirs. A log that
- * cannot be written has nowhere to say so. */
-static void send_line(const struct line *line)
+static void make_line(
+	struct line *line, enum log_level level, const char *event, const struct log_field *fields)
 {
-	size_t done = 0;
-
-	while (done < line->len) {
-		ssize_t written = write(STDERR_FILENO, line->bytes + done, line->len - done);
-
-		if (written > 0) {
-			done += (size_t)written;
-		} else if (errno != EINTR) {
-			return;
-		}
+	line->len = 0;
+	line->full = false;
+	put_head(line, level, event);
+	for (; fields && fields->kind != LOG_KIND_END; fields++) {
+		put_field(line, fields);
 	}
+	if (shape == LOG_JSON) {
+		line->bytes[line->len++] = '}';
+	}
+	line->bytes[line->len++] = '\n';
+}
+
+/* A gap in the log is told in it, as soon as it takes lines again. */
+static bool tell_dropped(void)
+{
+	struct line line;
+
+	if (untold_count == 0) {
+		return true;
+	}
+	make_line(&line, LOG_WARNING, "lines_dropped", LOG_FIELDS(LOG_INT("count", untold_count)));
+	if (!sink_put(line.bytes, line.len)) {
+		return false;
+	}
+	untold_count = 0;
+	return true;
 }
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields)
@@ -219,17 +239,16 @@ void log_event(enum log_level level, const char *event, const struct log_field *
 	if (level > threshold) {
 		return;
 	}
-	line.len = 0;
-	line.full = false;
-	put_head(&line, level, event);
-	for (; fields && fields->kind != LOG_KIND_END; fields++) {
-		put_field(&line, fields);
+	make_line(&line, level, event, fields);
+	if (!tell_dropped() || !sink_put(line.bytes, line.len)) {
+		dropped_count++;
+		untold_count++;
 	}
-	if (shape == LOG_JSON) {
-		line.bytes[line.len++] = '}';
-	}
-	line.bytes[line.len++] = '\n';
-	send_line(&line);
+}
+
+int64_t log_dropped(void)
+{
+	return dropped_count;
 }
 
 int64_t log_limit(struct log_limit *limit)

@@ -36,8 +36,12 @@ struct log_field {
 /* LOG_AUTO: journal when stderr is the journal's stream ($JOURNAL_STREAM), else logfmt. */
 void log_setup(enum log_level level, enum log_format format);
 
-/* fields: LOG_FIELDS(...) or NULL. */
+/* fields: LOG_FIELDS(...) or NULL. What cannot be written is dropped, and counted in
+ * "lines_dropped" before the next line that can. */
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
+
+/* How many lines were dropped since the start. */
+int64_t log_dropped(void);
 
 /* What a peer can cause as often as it likes makes one line each LOG_LIMIT_MS, with how often it
  * happened since the last one. Embedded; zeroed = never. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+
 enum kind { COUNTER, GAUGE };
 
 /* Series of one name stand together: HELP and TYPE are said once for each name. */
@@ -85,6 +87,8 @@ static const struct {
 		COUNTER },
 	[METRIC_RELOADS_REFUSED] = { "orderd_reloads_refused_total", NULL,
 		"Reloads of the configuration refused for a fault in it.", COUNTER },
+	[METRIC_LOG_DROPPED] = { "orderd_log_lines_dropped_total", NULL,
+		"Lines of the log that nobody took.", COUNTER },
 };
 
 enum { BUCKETS_MAX = 14 };
@@ -195,6 +199,7 @@ char *metrics_render(size_t *ret_len)
 	if (!out) {
 		return NULL;
 	}
+	values[METRIC_LOG_DROPPED] = log_dropped();
 	for (enum metric i = 0; i < METRIC_COUNT; i++) {
 		render_series(out, i);
 	}

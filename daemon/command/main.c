@@ -1,4 +1,7 @@
 /* The table of verbs. */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "command/backfill.h"
 #include "command/cancel.h"
 #include "command/check.h"
@@ -110,8 +113,22 @@ static const struct verb verbs[] = {
 };
 /* clang-format on */
 
+/* A descriptor that is opened into the place of a closed stdout or stderr would be written to. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
+	fill_standard_descriptors();
 	return verb_main(verbs, argv);
 }

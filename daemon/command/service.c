@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/sink.h"
 #include "command/receiver.h"
 #include "flow/health.h"
 #include "io/loop.h"
@@ -319,6 +320,7 @@ static int run(const struct command *command, unsigned halves)
 		return code;
 	}
 	service.secrets = fresh.secrets;
+	sink_never_wait();
 	set_up_log(command->settings);
 	listen_to_signals(&service);
 	code = open_halves(&service, fresh.torque);

@@ -87,6 +87,7 @@ def log_words(texts):
     words, unclear = set(), []
     for name, text in texts.items():
         if name.endswith(("base/log.c", "base/log.h")):
+            words.update(re.findall(r'make_line\(&line, LOG_\w+, "(\w+)"', text))
             continue
         for call in re.finditer(r"\blog_event\(", text):
             literal = LOG_WORD.match(text[call.end():])

@@ -4,9 +4,12 @@
 #include <jansson.h>
 #include <regex.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sink.h"
 #include "check.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -310,6 +313,139 @@ static void check_limit(void)
 	CHECK(log_limit(&limit) == 2, "from what the last line did not tell");
 }
 
+/* Streams that nobody reads. */
+
+enum { LINES = 3000 };
+
+static struct {
+	size_t lines, broken; /* whole, and of no form of ours */
+	long told;            /* by lines_dropped */
+} seen;
+
+/* All that has come so far. */
+static void read_lines(int fd)
+{
+	static char line[LOG_LINE_MAX + 1];
+	size_t len = 0;
+	char byte;
+
+	memset(&seen, 0, sizeof(seen));
+	while (read(fd, &byte, 1) == 1) {
+		if (byte == '\r') {
+			continue; /* a terminal makes two of one */
+		}
+		if (byte != '\n' && len < LOG_LINE_MAX) {
+			line[len++] = byte;
+			continue;
+		}
+		line[len] = '\0';
+		len = 0;
+		if (strncmp(line, "<4>lines_dropped count=", 23) == 0) {
+			seen.told += atol(line + 23);
+		} else {
+			seen.lines++;
+			seen.broken += strncmp(line, "<6>spoken text=\"a b\" n=", 24) != 0;
+		}
+	}
+	seen.broken += len > 0;
+}
+
+/* The terminal's two ends, its own in the place of [1]. */
+static bool open_terminal(int ends[2])
+{
+	ends[0] = posix_openpt(O_RDWR | O_NOCTTY);
+	if (ends[0] < 0 || grantpt(ends[0]) != 0 || unlockpt(ends[0]) != 0) {
+		return false;
+	}
+	ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY);
+	return ends[1] >= 0;
+}
+
+static bool open_stream(const char *kind, int ends[2])
+{
+	if (strcmp(kind, "a terminal") == 0) {
+		return open_terminal(ends);
+	}
+	if (strcmp(kind, "the journal") == 0) {
+		return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0;
+	}
+	return pipe(ends) == 0 && fcntl(ends[0], F_SETPIPE_SZ, 8192) >= 0;
+}
+
+/* A pipe of another user's cannot be opened once more. */
+static void give_away(int fd)
+{
+	if (fchmod(fd, 0) != 0 || (geteuid() == 0 && seteuid(65534) != 0)) {
+		_exit(9);
+	}
+}
+
+static void speak(int count)
+{
+	for (int i = 0; i < count; i++) {
+		log_event(
+			LOG_INFO, "spoken", LOG_FIELDS(LOG_STRING("text", "a b"), LOG_INT("n", i)));
+	}
+}
+
+/* In a process of its own, which is killed when it waits. */
+static void speak_to_nobody(const char *kind)
+{
+	int ends[2];
+
+	alarm(10);
+	if (!open_stream(kind, ends) || dup2(ends[1], STDERR_FILENO) < 0 ||
+		fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
+		_exit(1);
+	}
+	if (strcmp(kind, "another's pipe") == 0) {
+		give_away(ends[1]);
+	}
+	sink_never_wait();
+	log_setup(LOG_INFO, LOG_JOURNAL);
+	speak(LINES);
+
+	int64_t dropped = log_dropped();
+	size_t before;
+
+	read_lines(ends[0]);
+	before = seen.lines;
+	if (dropped == 0 || seen.told != 0) {
+		_exit(2);
+	}
+	speak(1);
+	read_lines(ends[0]); /* with the rest of a line that was begun */
+	before += seen.lines;
+	if (before + (size_t)dropped != LINES + 1 || seen.told != dropped) {
+		_exit(3);
+	}
+	speak(1);
+	read_lines(ends[0]);
+	if (seen.lines != 1 || seen.told != 0 || log_dropped() != dropped) {
+		_exit(4);
+	}
+	_exit((fcntl(ends[1], F_GETFL) & O_NONBLOCK) ? 5 : 0);
+}
+
+static void check_no_reader(void)
+{
+	static const char *const kinds[] = { "a pipe", "another's pipe", "the journal",
+		"a terminal" };
+
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		int status = -1;
+		pid_t child = fork();
+
+		if (child == 0) {
+			speak_to_nobody(kinds[i]);
+		}
+		waitpid(child, &status, 0);
+		CHECK(status == 0,
+			"%s that nobody reads is not waited for, and what it lost is told (%x)",
+			kinds[i], status);
+	}
+}
+
 int main(void)
 {
 	check_escapes();
@@ -321,5 +457,6 @@ int main(void)
 	check_exact_fit();
 	check_auto();
 	check_limit();
+	check_no_reader();
 	return check_done();
 }
