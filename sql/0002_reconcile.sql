@@ -160,9 +160,9 @@ create index reconcile_window_root_id_idx
 create index reconcile_window_job_id_idx
     on torque.reconcile_window (job_id)
     where job_id is not null;
-create index reconcile_window_tail_idx
-    on torque.reconcile_window (verified_at)
-    where kind = 'tail' and parent_id is null;
+create index reconcile_window_verified_to_idx
+    on torque.reconcile_window (least(created_to, opened_at))
+    where parent_id is null and status is null and verified_at is not null;
 create index reconcile_window_divided_idx
     on torque.reconcile_window (verified_at)
     where parent_id is null and verdict = 'split' and status is null;
@@ -324,6 +324,8 @@ create table torque_internal.poller (
     blocked_until timestamptz,
     -- Till then what is left of the API's limit is the merchant's own; operators may use it.
     floor_until timestamptz,
+    -- Since when each answer has said that no more is left than that; null: the last did not.
+    floor_since timestamptz,
     -- Calls that failed since the last that did not.
     failures integer not null default 0,
     -- After failures nobody but an operator calls before then.

@@ -45,6 +45,8 @@ enum metric {
 	METRIC_RECONCILE_CONNECTED, /* gauge: 1 or 0, as the next two */
 	METRIC_RECONCILE_STANDBY,   /* another process polls */
 	METRIC_RECONCILE_STOPPED,   /* the API refuses the key */
+	METRIC_RECONCILE_BEHIND,    /* gauge: seconds, as the database told last */
+	METRIC_ALARMS_OPEN,
 	METRIC_RELOADS,
 	METRIC_RELOADS_REFUSED,
 	METRIC_LOG_DROPPED,

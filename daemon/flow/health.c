@@ -37,13 +37,17 @@ static bool ready(const struct health *health)
 	if (health->batch) {
 		return batch_connected(health->batch) && !batch_full(health->batch);
 	}
-	return reconcile_connected(health->reconcile);
+	return reconcile_connected(health->reconcile) &&
+	       reconcile_blind(health->reconcile)[0] == '\0';
 }
 
 static const char *not_ready_because(const struct health *health)
 {
 	if (health->stopping) {
 		return "stopping";
+	}
+	if (!health->batch && reconcile_connected(health->reconcile)) {
+		return reconcile_blind(health->reconcile);
 	}
 	if (!health->batch) {
 		return reconcile_problem(health->reconcile);
@@ -167,9 +171,12 @@ static void say_receiving(const struct health *health, char out[HEALTH_PART_MAX]
 static void say_polling(const struct health *health, char out[HEALTH_PART_MAX])
 {
 	const char *problem = health->reconcile ? reconcile_problem(health->reconcile) : "";
+	const char *blind = health->reconcile ? reconcile_blind(health->reconcile) : "";
 
 	out[0] = '\0';
-	if (problem[0] != '\0') {
+	if (blind[0] != '\0') {
+		snprintf(out, HEALTH_PART_MAX, "; polling is blind: %s", blind);
+	} else if (problem[0] != '\0') {
 		snprintf(out, HEALTH_PART_MAX, "; polling fails: %s", problem);
 	} else if (health->reconcile && reconcile_standby(health->reconcile)) {
 		snprintf(out, HEALTH_PART_MAX, "; standing by: another process polls");

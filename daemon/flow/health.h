@@ -5,7 +5,8 @@
  * that is away is no reason for a restart: it shows in /readyz and in STATUS=.
  *
  * Ready means ready to receive, where there is a receiver: what polling cannot do is no reason to
- * send deliveries elsewhere. A poller of its own is ready when its database connection is up.
+ * send deliveries elsewhere. A poller of its own is ready when its database connection is up and it
+ * sees the newest orders.
  */
 #pragma once
 

@@ -15,6 +15,7 @@
 #include "base/stamp.h"
 #include "flow/call_record.h"
 #include "flow/refusal.h"
+#include "flow/standing.h"
 
 enum {
 	RECONCILE_WAIT_MIN_MS = 10,
@@ -39,6 +40,9 @@ enum plan_column {
 	PLAN_LIMIT,
 	PLAN_OFFSET,
 	PLAN_PRIORITY,
+	PLAN_BEHIND,
+	PLAN_ALARMS,
+	PLAN_BLIND,
 	PLAN_COLUMNS,
 };
 
@@ -51,12 +55,10 @@ struct reconcile {
 	struct torque *changed;           /* NULL: nothing has changed */
 	bool access_changed;              /* the database has to be told, before the next call */
 	struct loop_timer *next;
-	bool admitted;     /* this session has seen that the database is our shop's */
-	bool foreign;      /* it is another's, and problem says so */
-	bool busy;         /* a call or a transaction is under way */
-	bool begun;        /* it is known whether this process polls */
-	bool standby;      /* valid once begun */
-	bool stopped;      /* the API refuses our key */
+	bool admitted; /* this session has seen that the database is our shop's */
+	bool foreign;  /* it is another's, and problem says so */
+	bool busy;     /* a call or a transaction is under way */
+	struct standing standing;
 	unsigned refusals; /* by the database, one after the other */
 
 	enum torque_kind kind; /* of the last call, as are the next two */
@@ -172,7 +174,8 @@ static bool plan_next(struct reconcile *reconcile)
 		{
 			.statement =
 				"select action, call_id, wait_ms, order_id, details, created_from, "
-				"created_to, status, page_limit, page_offset, priority "
+				"created_to, status, page_limit, page_offset, priority, "
+				"behind_s, alarms_open, blind "
 				"from torque.reconcile_next($1::timestamptz)",
 			.param_count = 1,
 			.params = { { .bytes = now, .len = strlen(now) } },
@@ -341,32 +344,6 @@ static void make_call(struct reconcile *reconcile, const struct store_result *pl
 	}
 }
 
-static void note_standby(struct reconcile *reconcile, bool standby)
-{
-	if (reconcile->begun && reconcile->standby == standby) {
-		return;
-	}
-	reconcile->begun = true;
-	reconcile->standby = standby;
-	metrics_set(METRIC_RECONCILE_STANDBY, standby);
-	log_event(LOG_INFO, standby ? "reconcile_standby" : "reconcile_active", NULL);
-}
-
-static void note_stopped(struct reconcile *reconcile, bool stopped)
-{
-	if (reconcile->stopped == stopped) {
-		return;
-	}
-	reconcile->stopped = stopped;
-	metrics_set(METRIC_RECONCILE_STOPPED, stopped);
-	if (stopped) {
-		log_event(LOG_ERROR, "reconcile_stopped",
-			LOG_FIELDS(LOG_STRING("error", reconcile->problem.text)));
-	} else {
-		log_event(LOG_INFO, "reconcile_resumed", NULL);
-	}
-}
-
 static void next_planned(void *tag, const struct store_result *result)
 {
 	struct reconcile *reconcile = tag;
@@ -377,12 +354,14 @@ static void next_planned(void *tag, const struct store_result *result)
 	}
 	reconcile->access_changed = false;
 	step_taken(reconcile);
-	note_standby(reconcile, column_is(result, PLAN_ACTION, "standby"));
+	standing_note_standby(&reconcile->standing, column_is(result, PLAN_ACTION, "standby"));
+	standing_note_sight(&reconcile->standing, column(result, PLAN_BLIND),
+		number(column(result, PLAN_BEHIND), 0), number(column(result, PLAN_ALARMS), 0));
 	if (column_is(result, PLAN_ACTION, "stopped")) {
-		if (!reconcile->stopped) { /* it was so before this process began */
+		if (!reconcile->standing.stopped) { /* it was so before this process began */
 			problem_say(&reconcile->problem, "the API refuses the key");
 		}
-		note_stopped(reconcile, true);
+		standing_note_stopped(&reconcile->standing, true, reconcile->problem.text);
 	}
 	if (column(result, PLAN_CALL_ID).len > 0 && !reconcile->drained) {
 		make_call(reconcile, result);
@@ -393,11 +372,17 @@ static void next_planned(void *tag, const struct store_result *result)
 
 /* The answer. */
 
+/* That is an answer like others; lists are there or the address is wrong. */
+static bool is_unknown_order(const struct reconcile *reconcile, const struct torque_answer *answer)
+{
+	return reconcile->kind == TORQUE_SHOW && answer->end == TORQUE_NOT_FOUND;
+}
+
 static void log_call(const struct reconcile *reconcile, const struct torque_answer *answer)
 {
 	int64_t took_ms = (answer->answered_us - answer->asked_us) / 1000;
 
-	if (answer->end == TORQUE_GOOD || answer->end == TORQUE_NOT_FOUND) {
+	if (answer->end == TORQUE_GOOD || is_unknown_order(reconcile, answer)) {
 		log_event(LOG_DEBUG, "api_answered",
 			LOG_FIELDS(LOG_STRING("priority", reconcile->priority),
 				LOG_INT("status", answer->status), LOG_INT("ms", took_ms)));
@@ -416,6 +401,11 @@ static void keep_answer(struct reconcile *reconcile, const struct torque_answer 
 	reconcile->unrecorded = true;
 	reconcile->end = answer->end;
 	call_record_answer(&reconcile->call_record, answer);
+	if (reconcile->kind == TORQUE_LIST && answer->status == 404) {
+		reconcile->end = TORQUE_NOT_FOUND;
+		problem_say(&reconcile->call_record.problem,
+			"HTTP 404 to a list of orders: is torque.base_url right?");
+	}
 	if (answer->end != TORQUE_GOOD) {
 		return;
 	}
@@ -436,8 +426,12 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	log_call(reconcile, answer);
 	keep_answer(reconcile, answer);
 	reconcile->problem = reconcile->call_record.problem;
+	if (is_unknown_order(reconcile, answer)) {
+		reconcile->problem.text[0] = '\0';
+	}
 	if (torque_end_knows_key(answer->end)) {
-		note_stopped(reconcile, answer->end == TORQUE_UNAUTHORIZED);
+		standing_note_stopped(&reconcile->standing, answer->end == TORQUE_UNAUTHORIZED,
+			reconcile->problem.text);
 	}
 	record_call(reconcile);
 }
@@ -613,9 +607,14 @@ bool reconcile_connected(const struct reconcile *reconcile)
 	return store_problem(reconcile->store)[0] == '\0';
 }
 
+const char *reconcile_blind(const struct reconcile *reconcile)
+{
+	return reconcile->standing.blind.text;
+}
+
 bool reconcile_standby(const struct reconcile *reconcile)
 {
-	return reconcile->standby;
+	return reconcile->standing.standby;
 }
 
 const char *reconcile_problem(const struct reconcile *reconcile)

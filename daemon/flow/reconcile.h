@@ -61,5 +61,7 @@ void reconcile_drain(struct reconcile *reconcile, loop_fired *drained, void *own
 
 bool reconcile_connected(const struct reconcile *reconcile);
 bool reconcile_standby(const struct reconcile *reconcile); /* another process polls */
+/* "" or why the newest orders have not been seen for longer than the manual allows. */
+const char *reconcile_blind(const struct reconcile *reconcile);
 /* "" or why there is no polling now: the database, the API's refusal, the last call's failure. */
 const char *reconcile_problem(const struct reconcile *reconcile);

@@ -317,12 +317,14 @@ begin
         when remaining is null then
             p.floor_until
     end;
+    p.floor_since := case when p.floor_until is not null then coalesce(p.floor_since, at) end;
     update torque_internal.poller
     set
         allowance = p.allowance,
         limited_at = p.limited_at,
         blocked_until = p.blocked_until,
         floor_until = p.floor_until,
+        floor_since = p.floor_since,
         failures = p.failures,
         backing_off_until = p.backing_off_until,
         refusals = p.refusals,

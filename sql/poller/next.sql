@@ -240,7 +240,10 @@ create or replace function torque.reconcile_next(
     out status text,
     out page_limit integer,
     out page_offset bigint,
-    out priority text
+    out priority text,
+    out behind_s bigint,
+    out alarms_open integer,
+    out blind text
 )
 language plpgsql
 security definer
@@ -267,6 +270,13 @@ begin
     perform torque_internal.plan_work(at);
     p := torque_internal.lock_poller();
 
+    behind_s := extract(epoch from torque_internal.behind(p, at));
+    alarms_open := (
+        select count(distinct a.alarm)
+        from torque_internal.alarm a
+        where a.cleared_at is null
+    );
+    blind := torque_internal.blind_because();
     priority := torque_internal.next_priority(p, at);
     if priority = 'backfill lookup' or priority in ('operator', 'verify', 'silence', 'details') then
         priority := split_part(priority, ' ', 1);
@@ -332,4 +342,5 @@ $$;
 comment on function torque.reconcile_next(timestamptz) is
     'What the poller does next. action: list or lookup (a call of the API, for which a place in the'
     ' budget is taken), wait (wait_ms), standby (another session polls) or stopped (the API refuses'
-    ' the key; wait_ms).';
+    ' the key; wait_ms). behind_s: for how long nothing has said that all of the newest orders are'
+    ' here; blind: why not, when that is too long.';

@@ -694,5 +694,6 @@ begin
     perform torque_internal.plan_audit(at);
     perform torque_internal.plan_jobs(at);
     perform torque_internal.settle_drift(p, at);
+    perform torque_internal.watch(p, at);
 end
 $$;

@@ -310,6 +310,49 @@ class Reconcile(WithShop):
                             "drop trigger others on torque.order_events")
         self.wait_equal(orderd)
 
+    # sight ------------------------------------------------------------------------------------
+    def not_ready(self, orderd):
+        answer = http.get(orderd.admin_address, "/readyz")
+        return answer.body.decode() if answer.status == 503 else ""
+
+    def test_an_address_that_is_not_the_apis_is_told_and_the_poller_is_not_ready(self):
+        error = fake_torque.Shop.error("No such endpoint", "NOT_FOUND")
+        self.shop.list = lambda query, fault: (404, error)
+        orderd = self.start()
+        orderd.wait_until(lambda: "is torque.base_url right?" in self.not_ready(orderd),
+                          "it says that it does not poll", SOON)
+        self.assertIn("status=404", orderd.says("api_failed"))
+        self.assertIn("refused: HTTP 404 to a list", orderd.says("reconcile_blind"))
+        orderd.wait_until(lambda: orderd.metrics()["orderd_alarms_open"] >= 1, "measured", SOON)
+        del self.shop.list
+        orderd.says("reconcile_sees", 2 * SOON)
+        self.assertEqual(http.get(orderd.admin_address, "/readyz").status, 200)
+
+    def test_a_poller_that_sees_nothing_for_long_is_not_ready_and_a_receiver_beside_it_is(self):
+        orderd = self.start("run")
+        orderd.wait_until(lambda: self.database.value(
+            "select polls_since is not null from torque_internal.poller") == "t", "it polls", SOON)
+        self.api.fault_always = "500"
+        self.database.query("delete from torque.reconcile_window;"
+                            "update torque_internal.poller set polls_since = now() - interval '2d'")
+        self.assertIn("error=\"blind: ", orderd.says("reconcile_blind"))
+        self.assertGreater(orderd.metrics()["orderd_reconcile_behind_seconds"], 86400)
+        self.assertEqual(http.get(orderd.admin_address, "/readyz").status, 200)
+        self.assertEqual(orderd.terminate(), 0)
+        alone = self.start()
+        alone.wait_until(lambda: "blind: the newest orders" in self.not_ready(alone),
+                         "it says that it is blind", SOON)
+        self.api.fault_always = None
+        alone.says("reconcile_sees", 2 * SOON)
+
+    def test_an_order_that_the_api_does_not_know_is_no_failure_of_polling(self):
+        orderd = self.start()
+        orderd.wait_until(lambda: len(self.api.log) > 1, "it polls", SOON)
+        self.database.query("select torque.resync('order_unknown')")
+        orderd.wait_until(lambda: self.calls("order-status/order_unknown"), "it is asked", SOON)
+        self.assertEqual(http.get(orderd.admin_address, "/readyz").status, 200)
+        wait.stays(lambda: "event=api_failed" not in orderd.log(), 1, "nothing has failed")
+
     # deaths -----------------------------------------------------------------------------------
     def test_a_walk_that_is_killed_is_continued(self):
         self.fill(1500)

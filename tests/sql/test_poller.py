@@ -418,6 +418,90 @@ class Alarms(Rules):
         self.assertEqual(self.told(), [])
 
 
+class Sight(Rules):
+    def plan(self, at):
+        self.session.query("set orderd.planned_at = ''; select torque_internal.plan_work(%s)"
+                           % time(at))
+
+    def alarms(self, at):
+        self.plan(at)
+        return walks.alarms(self.session)
+
+    def blind(self):
+        return self.value("torque_internal.blind_because()")
+
+    def swept(self, at):
+        self.session.query(
+            "update torque.reconcile_window set verdict = 'verified', expected = 0, seen = 0,"
+            " as_of = %s, verified_at = %s where kind = 'tail' and verdict = 'open'" % (
+                time(at), time(at)))
+
+    def test_it_is_blind_when_no_tail_was_verified_for_ten_times_sweep_every(self):
+        self.session.query("set orderd.sweep_every = 60")
+        self.assertEqual(self.alarms(0), [])
+        self.assertEqual(self.alarms(600), [])
+        self.assertIsNone(self.blind())
+        self.assertEqual(self.alarms(601), ["blind:"])
+        self.assertIn("blind: the newest orders have not been verified since 20", self.blind())
+        self.swept(602)  # as far as it was begun
+        self.assertEqual(self.alarms(603), ["blind:"])
+        self.swept(604)
+        self.assertEqual(self.alarms(605), [])
+        self.assertIsNone(self.blind())
+        self.assertEqual(self.alarms(603 + 600), [])
+        self.assertEqual(self.alarms(603 + 601), ["blind:"])
+
+    def test_what_is_walked_in_the_past_does_not_make_it_see(self):
+        self.plan(0)
+        self.window(-DAY, -HOUR, opened=900, verdict="'verified'", expected=0, seen=0,
+                    as_of=time(900), verified_at=time(900))
+        self.assertEqual(self.alarms(900), ["blind:"])
+
+    def test_an_alarm_that_lasts_is_counted_every_few_minutes_and_not_at_each_look(self):
+        self.plan(0)
+        for at in (700, 705, 999, 1001, 1300):
+            self.plan(at)
+        self.assertEqual(self.value("times from torque.reconcile_alarm"), "2")
+
+    def failed_calls(self, number, at):
+        for _ in range(number):
+            self.failed("server_error", at, 503, order_id="o")
+
+    def test_three_failures_and_no_answer_for_5_minutes_are_an_api_that_is_unreachable(self):
+        self.session.query("set orderd.sweep_every = 3600")
+        answered = self.ask(order_id="o", at=0)
+        self.session.query("select torque.call_ended(%s, %s, 200, null, null, null)" % (
+            answered, time(1)))
+        self.failed_calls(2, 10)
+        self.assertEqual(self.alarms(400), [])
+        self.failed_calls(1, 20)
+        self.assertEqual(self.alarms(299), [])
+        self.assertEqual(self.alarms(300), ["unreachable:"])
+        self.assertIn("unreachable: 3 calls", self.blind())
+        answered = self.ask(order_id="o", at=310)
+        self.session.query("select torque.call_ended(%s, %s, 404, null, null, null)" % (
+            answered, time(311)))
+        self.assertEqual(self.alarms(312), [])
+
+    def left(self, remaining, at):
+        self.session.query("select torque.call_ended(%s, %s, 200, %d, %s, null)" % (
+            self.ask(order_id="o", at=at), time(at), remaining, time(at + 30)))
+
+    def test_a_floor_that_stops_it_for_10_minutes_is_an_alarm(self):
+        self.session.query("set orderd.sweep_every = 3600")
+        self.left(19, 0)
+        self.assertEqual(self.alarms(599), [])
+        self.left(3, 599)
+        self.assertEqual(self.alarms(600), ["floor:"])
+        self.assertIn("floor: since ", self.blind())
+        self.left(20, 601)
+        self.assertEqual(self.alarms(602), [])
+
+    def test_a_list_that_the_api_does_not_have_is_told_at_once(self):
+        self.failed("not_found", window=self.window())
+        self.assertEqual(self.blind(), "refused: x")
+
+
 class Work(Rules):
     def want(self, priority, due, at=0):
         self.session.query("select torque_internal.want_lookup('o', %s, %s, %s)" % (

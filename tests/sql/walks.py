@@ -48,6 +48,9 @@ class Plan(NamedTuple):
     page_limit: str
     page_offset: str
     priority: str
+    behind_s: str
+    alarms_open: str
+    blind: str
 
 
 class Poller:
