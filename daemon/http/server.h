@@ -12,8 +12,10 @@ enum {
 	SERVER_FIRST_MS = 10000, /* to the first byte of the first request */
 	SERVER_HEAD_MS =
 		10000, /* from the first byte of a request to the end of its headers, in total */
-	SERVER_BODY_MS = 20000,  /* from the end of the headers to the end of the body, in total */
-	SERVER_IDLE_MS = 60000,  /* between two requests, or for a peer that takes no bytes */
+	SERVER_BODY_MS = 20000, /* from the end of the headers to the end of the body, in total */
+	/* Between two requests, or for a peer that takes no bytes. Longer than the 60 s after which
+	 * nginx closes: a request never meets a connection that is just being closed here. */
+	SERVER_IDLE_MS = 75000,
 	SERVER_GRACE_MS = 100,   /* to the first byte, or between requests, also where there is no
 				    room for others */
 	SERVER_ANSWER_MS = 2500, /* the longest a held request waits; then 503 leaves by itself */

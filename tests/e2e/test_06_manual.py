@@ -21,14 +21,20 @@ LOG_WORD = re.compile(
 KIB, MIB, SECOND = 1024, 1024 * 1024, 1000
 # A sentence of a page, and the constants of the code whose values stand in it, each in a unit.
 LIMITS = (
-    ("orderd.8", "headers %d KiB in %d fields, target %d KiB, body",
-     ("HTTP_HEAD_MAX", KIB), ("HTTP_FIELDS_MAX", 1), ("HTTP_TARGET_MAX", KIB)),
-    ("orderd.8", "the first byte within %d s, headers within %d s, the body within %d s, %d s "
-     "between requests.", ("SERVER_FIRST_MS", SECOND), ("SERVER_HEAD_MS", SECOND),
-     ("SERVER_BODY_MS", SECOND), ("SERVER_IDLE_MS", SECOND)),
-    ("orderd.8", "A TLS handshake takes %d s at most, and %d are under way at one time.",
-     ("SERVER_HANDSHAKE_MS", SECOND), ("SERVER_HANDSHAKES_MAX", 1)),
-    ("orderd.8", "Deliveries that wait for their commit: %d, or %d MiB.",
+    ("orderd.8", ".It the first byte Ta %d s Ta", ("SERVER_FIRST_MS", SECOND)),
+    ("orderd.8", ".It a TLS handshake, from the connection Ta %d s Ta",
+     ("SERVER_HANDSHAKE_MS", SECOND)),
+    ("orderd.8", ".It headers, from their first byte Ta %d s Ta", ("SERVER_HEAD_MS", SECOND)),
+    ("orderd.8", ".It the body, from the end of the headers Ta %d s Ta",
+     ("SERVER_BODY_MS", SECOND)),
+    ("orderd.8", ".It between two requests Ta %d s Ta", ("SERVER_IDLE_MS", SECOND)),
+    ("orderd.8", ".It TLS handshakes under way Ta %d Ta", ("SERVER_HANDSHAKES_MAX", 1)),
+    ("orderd.8", ".It the target Ta %d KiB Ta 414", ("HTTP_TARGET_MAX", KIB)),
+    ("orderd.8", ".It the header section Ta %d KiB Ta 431", ("HTTP_HEAD_MAX", KIB)),
+    ("orderd.8", ".It header fields Ta %d Ta 431", ("HTTP_FIELDS_MAX", 1)),
+    ("orderd.8", ".It the trailer section Ta %d KiB Ta 431", ("HTTP_TRAILER_MAX", KIB)),
+    ("orderd.8", ".It bodies of all connections Ta %d MiB Ta 503", ("SERVER_BODIES_MAX", MIB)),
+    ("orderd.8", ".It deliveries that wait for their commit Ta %d, %d MiB Ta 503",
      ("BATCH_QUEUE_FACTS_MAX", 1), ("BATCH_QUEUE_BYTES_MAX", MIB)),
     ("orderd.8", "no new call to the API, at most %d s.", ("SERVICE_DRAIN_MS", SECOND)),
     ("orderd.8", "other than 1 to %d of letters", ("FACT_ORDER_ID_MAX", 1)),
@@ -281,6 +287,15 @@ class Manual(unittest.TestCase):
         for _, _, *names in LIMITS:
             for name, unit in names:
                 self.assertEqual(len(wrong_limits(pages, {**values, name: values[name] + unit})), 1)
+
+    def test_every_row_of_the_limits_is_a_setting_or_compared_with_the_code(self):
+        table = part(self.orderd8, ".Ss Connection and size limits")
+        rows = re.findall(r"^\.It (?!Em)(.+) Ta (.+) Ta .+$", table, re.MULTILINE)
+        self.assertGreater(len(rows), 10)
+        compared = [sentence for _, sentence, *_ in LIMITS]
+        for what, limit in rows:
+            self.assertTrue(re.fullmatch(r"Ic [a-z]+\.[a-z_]+", limit) or any(
+                sentence.startswith(".It %s Ta " % what) for sentence in compared), what)
 
     def test_every_choice_is_described(self):
         choices = re.findall(r"\.words = \{([^}]*)\}", read("daemon/settings/config_rules.c"))

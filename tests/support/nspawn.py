@@ -21,7 +21,8 @@ from . import tools, wait
 BOOT_SECONDS = 60
 CLONE_NEWNET = 0x40000000
 # They would only slow the boot, or need what a container does not have.
-MASKED = ["postgresql.service", "console-getty.service", "systemd-logind.service",
+MASKED = ["postgresql.service", "nginx.service", "haproxy.service", "caddy.service",
+          "console-getty.service", "systemd-logind.service",
           "systemd-networkd-wait-online.service", "apt-daily.timer", "apt-daily-upgrade.timer"]
 
 

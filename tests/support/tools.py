@@ -4,17 +4,21 @@
     def test_...
 """
 
+import os
 import shutil
 import unittest
 
 PACKAGES = {
     "bash": "bash",
+    "caddy": "caddy",
     "clang": "clang",
     "clang-format-14": "clang-format-14",
     "debootstrap": "debootstrap",
     "gcc": "build-essential",
+    "haproxy": "haproxy",
     "mandoc": "mandoc",
     "mount": "mount",
+    "nginx": "nginx",
     "node": "nodejs",
     "nsenter": "util-linux",
     "openssl": "openssl",
@@ -32,9 +36,14 @@ def absent(name):
     return "no %s here: install the package %s" % (name, PACKAGES[name])
 
 
+def path(name):
+    """Where it is, also for users that have no use for daemons; None: not here."""
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
+
+
 def missing(*names):
     """What is not here, and how to get it; "" when all is here."""
-    return "; ".join(absent(name) for name in names if not shutil.which(name))
+    return "; ".join(absent(name) for name in names if not path(name))
 
 
 def needed(*names):
