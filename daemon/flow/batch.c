@@ -13,7 +13,15 @@
 #include "flow/ingest.h"
 #include "flow/retry.h"
 
-enum { BATCH_MAGIC = 0x42415443, BATCH_NAME_MAX = 64 };
+enum {
+	BATCH_MAGIC = 0x42415443,
+	BATCH_NAME_MAX = 64,
+	/* A transaction takes long when it takes longer than a quick disk and a processor do, */
+	BATCH_LONG_MS = 2,
+	BATCH_FACTS_PER_MS = 12,
+	/* and is stuck when it takes longer than to the farthest standby. */
+	BATCH_STUCK_MS = 250,
+};
 
 static const char notify_on[] = "select set_config('orderd.notify', 'on', false)";
 
@@ -28,13 +36,13 @@ struct batch_fact {
 
 TAILQ_HEAD(age_list, batch_fact);
 
-/* And the facts whose orders fall to it. */
 struct connection {
 	struct batch *batch;
 	struct store *store;
 	bool connected;
-	struct queue queue;
+	struct flight flight;
 	int64_t sent_us; /* valid while facts are in flight */
+	int64_t sent_ms; /* likewise, monotonic */
 	struct ingest ingest;
 };
 
@@ -42,6 +50,7 @@ struct batch {
 	unsigned magic;
 	struct loop *loop;
 	int64_t keep_ms;
+	struct queue queue;
 	unsigned connections_count;
 	struct connection connections[BATCH_CONNECTIONS_MAX];
 	struct age_list by_age; /* and so by deadline */
@@ -91,7 +100,7 @@ static void open_connection(
 	char name[BATCH_NAME_MAX];
 
 	connection->batch = batch;
-	queue_init(&connection->queue);
+	queue_join(&batch->queue, &connection->flight);
 	ingest_init(&connection->ingest);
 	snprintf(name, sizeof(name), "%s %u/%u",
 		store.application_name ? store.application_name : "orderd", index + 1,
@@ -113,6 +122,7 @@ struct batch *batch_new(struct loop *loop, const struct batch_options *options)
 	batch->sending = loop_task_new(loop, send_ready, batch);
 	batch->timer = loop_timer_new(loop, time_passed, batch);
 	TAILQ_INIT(&batch->by_age);
+	queue_init(&batch->queue);
 	for (unsigned i = 0; i < batch->connections_count; i++) {
 		open_connection(batch, i, options);
 	}
@@ -175,26 +185,6 @@ const char *batch_problem(const struct batch *batch)
 
 /* Adding. */
 
-/* FNV-1a */
-static uint32_t hash(const void *bytes, size_t len)
-{
-	const unsigned char *byte = bytes;
-	uint32_t value = 2166136261U;
-
-	for (size_t i = 0; i < len; i++) {
-		value = (value ^ byte[i]) * 16777619U;
-	}
-	return value;
-}
-
-static struct connection *connection_of(struct batch *batch, const struct fact *fact)
-{
-	uint32_t number = fact->unusable ? hash(fact->key, sizeof(fact->key))
-					 : hash(fact->order_id, strlen(fact->order_id));
-
-	return &batch->connections[number % batch->connections_count];
-}
-
 /* NULL: no memory. */
 static struct batch_fact *copy_fact(struct batch *batch, const struct fact *fact)
 {
@@ -237,7 +227,7 @@ bool batch_add(struct batch *batch, const struct fact *fact, batch_done *done, v
 	}
 	copy->done = done;
 	copy->tag = tag;
-	queue_add(&connection_of(batch, fact)->queue, &copy->queued);
+	queue_add(&batch->queue, &copy->queued);
 	TAILQ_INSERT_TAIL(&batch->by_age, copy, by_age);
 	batch->count++;
 	batch->bytes += fact->body.len;
@@ -294,7 +284,7 @@ static void lose_too_old(struct batch *batch)
 	struct batch_fact *fact;
 
 	while ((fact = oldest_not_in_flight(batch)) && fact->queued.deadline_ms <= now_ms) {
-		queue_remove(&fact->queued);
+		queue_remove(&batch->queue, &fact->queued);
 		log_lost(batch);
 		end_fact(fact, BATCH_LOST);
 	}
@@ -302,86 +292,108 @@ static void lose_too_old(struct batch *batch)
 
 /* Sending. */
 
-/* Also what waits for connections that there are not. */
-static void gather(struct connection *connection)
-{
-	struct batch *batch = connection->batch;
-
-	queue_gather(&connection->queue, &connection->queue);
-	for (unsigned i = 0; i < batch->connections_count; i++) {
-		if (!batch->connections[i].connected) {
-			queue_gather(&connection->queue, &batch->connections[i].queue);
-		}
-	}
-}
-
 static void batch_ended(void *tag, const struct store_result *result);
 
 /* False: no memory. */
 static bool send_gathered(struct connection *connection)
 {
-	struct queue *queue = &connection->queue;
+	struct flight *flight = &connection->flight;
 	struct store_call calls[INGEST_CALLS_MAX];
 	struct queue_fact *fact;
 	size_t count;
 
 	ingest_clear(&connection->ingest);
-	TAILQ_FOREACH(fact, &queue->in_flight, entry)
+	TAILQ_FOREACH(fact, &flight->facts, entry)
 	{
 		ingest_add(&connection->ingest, &fact->fact);
 	}
 	if (!ingest_calls(
-		    &connection->ingest, TAILQ_FIRST(&queue->in_flight)->isolated, calls, &count)) {
+		    &connection->ingest, TAILQ_FIRST(&flight->facts)->isolated, calls, &count)) {
 		return false;
 	}
-	metrics_observe(HISTOGRAM_BATCH_FACTS, (double)queue->count);
+	metrics_observe(HISTOGRAM_BATCH_FACTS, (double)flight->count);
 	connection->sent_us = clock_wall_us();
+	connection->sent_ms = clock_mono_ms();
 	return store_run(connection->store, calls, count, batch_ended, connection);
 }
 
 static void set_timer(struct batch *batch)
 {
 	const struct batch_fact *oldest = oldest_not_in_flight(batch);
+	int64_t retry_ms = queue_next_retry_ms(&batch->queue);
 
 	if (oldest) {
 		wake_at(batch, oldest->queued.deadline_ms);
 	}
-	for (unsigned i = 0; i < batch->connections_count; i++) {
-		int64_t retry_ms = queue_next_retry_ms(&batch->connections[i].queue);
-
-		if (retry_ms > 0) {
-			wake_at(batch, retry_ms);
-		}
+	if (retry_ms > 0) {
+		wake_at(batch, retry_ms);
 	}
 }
 
 static void send_next(struct connection *connection)
 {
-	struct queue *queue = &connection->queue;
+	struct batch *batch = connection->batch;
+	struct flight *flight = &connection->flight;
 
-	if (!store_ready(connection->store)) {
-		return;
-	}
-	lose_too_old(connection->batch); /* the loop may be late */
-	gather(connection);
-	if (queue->count > 0 && !send_gathered(connection)) {
+	lose_too_old(batch); /* the loop may be late */
+	queue_gather(&batch->queue, flight);
+	if (flight->count > 0 && !send_gathered(connection)) {
 		struct queue_list unsent;
 
 		log_event(LOG_ERROR, "no_memory",
-			LOG_FIELDS(LOG_INT("facts", (int64_t)queue->count)));
-		queue_take_batch(queue, &unsent);
-		retry_later(queue, &unsent);
-		set_timer(connection->batch);
+			LOG_FIELDS(LOG_INT("facts", (int64_t)flight->count)));
+		queue_take_batch(flight, &unsent);
+		retry_later(&batch->queue, &unsent);
+		set_timer(batch);
 	}
 }
 
+/* When another transaction may begin beside the one that this connection has out: when that takes
+ * long, as until then the next batch grows; and then with no fewer facts, as small ones cost more
+ * than they save, unless it is stuck. 0: at once. */
+static int64_t next_ms(const struct connection *connection)
+{
+	size_t count = connection->flight.count;
+
+	if (count == 0) {
+		return 0;
+	}
+	if (connection->batch->queue.count < count) {
+		return connection->sent_ms + BATCH_STUCK_MS;
+	}
+	return connection->sent_ms + BATCH_LONG_MS + (int64_t)count / BATCH_FACTS_PER_MS;
+}
+
+/* Whether another transaction may begin now; false: it is looked at again when time allows. */
+static bool may_begin(struct batch *batch)
+{
+	int64_t at_ms = 0;
+
+	if (queue_full(&batch->queue)) {
+		return true;
+	}
+	for (unsigned i = 0; i < batch->connections_count; i++) {
+		int64_t this_ms = next_ms(&batch->connections[i]);
+
+		at_ms = this_ms > at_ms ? this_ms : at_ms;
+	}
+	if (at_ms <= clock_mono_ms()) {
+		return true;
+	}
+	wake_at(batch, at_ms);
+	return false;
+}
+
+/* By the first connections that are there and free. */
 static void send_ready(void *owner)
 {
 	struct batch *batch = owner;
 
 	assert(batch->magic == BATCH_MAGIC);
-	for (unsigned i = 0; i < batch->connections_count; i++) {
-		send_next(&batch->connections[i]);
+	for (unsigned i = 0; i < batch->connections_count && batch->queue.count > 0; i++) {
+		if (store_ready(batch->connections[i].store) && may_begin(batch)) {
+			send_next(&batch->connections[i]);
+		}
 	}
 }
 
@@ -420,7 +432,7 @@ static enum batch_end take_outcomes(
 		log_event(LOG_ERROR, "ingest_unreadable", NULL);
 		return BATCH_LOST;
 	}
-	retry_committed(&connection->queue, facts);
+	retry_committed(&connection->batch->queue, facts);
 	return BATCH_COMMITTED;
 }
 
@@ -442,18 +454,18 @@ static void log_refused(
 
 /* What is left in facts is lost. An operator's error is told when it costs a fact. */
 static void take_refusal(
-	struct connection *connection, struct queue_list *facts, const struct store_result *result)
+	struct batch *batch, struct queue_list *facts, const struct store_result *result)
 {
 	bool isolated = TAILQ_FIRST(facts)->isolated;
 	enum refusal refusal = refusal_of(result->sqlstate, result->raised_inside && !isolated);
 
-	retry_refused(&connection->queue, facts, refusal, result->sqlstate);
+	retry_refused(&batch->queue, facts, refusal, result->sqlstate);
 	if (refusal != REFUSAL_OPERATOR || !TAILQ_EMPTY(facts)) {
-		log_refused(connection->batch, refusal, result);
+		log_refused(batch, refusal, result);
 	}
 }
 
-static void take_unsure(struct connection *connection, struct queue_list *facts, size_t count,
+static void take_unsure(struct batch *batch, struct queue_list *facts, size_t count,
 	const struct store_result *result)
 {
 	log_event(LOG_WARNING, "commit_unsure",
@@ -461,7 +473,7 @@ static void take_unsure(struct connection *connection, struct queue_list *facts,
 			LOG_STRING("sqlstate", result->sqlstate),
 			LOG_TEXT("error", result->message)));
 	metrics_add(METRIC_BATCHES_RETRIED, 1);
-	retry_later(&connection->queue, facts);
+	retry_later(&batch->queue, facts);
 }
 
 static void end_all(struct batch *batch, struct queue_list *facts, enum batch_end end)
@@ -483,24 +495,24 @@ static void batch_ended(void *tag, const struct store_result *result)
 	struct connection *connection = tag;
 	struct batch *batch = connection->batch;
 	struct queue_list facts;
-	size_t count = connection->queue.count;
+	size_t count = connection->flight.count;
 	enum batch_end end = BATCH_LOST;
 
 	assert(batch->magic == BATCH_MAGIC);
-	queue_take_batch(&connection->queue, &facts);
+	queue_take_batch(&connection->flight, &facts);
 	switch (result->end) {
 	case STORE_COMMITTED:
 		end = take_outcomes(connection, &facts, result->value);
 		break;
 	case STORE_REFUSED:
-		take_refusal(connection, &facts, result);
+		take_refusal(batch, &facts, result);
 		break;
 	case STORE_UNSURE:
-		take_unsure(connection, &facts, count, result);
+		take_unsure(batch, &facts, count, result);
 		break;
 	}
 	set_timer(batch);
-	send_next(connection);
+	send_ready(batch);
 	end_all(batch, &facts, end);
 }
 
@@ -514,9 +526,7 @@ static void time_passed(void *owner)
 	assert(batch->magic == BATCH_MAGIC);
 	batch->wake_ms = 0;
 	lose_too_old(batch);
-	for (unsigned i = 0; i < batch->connections_count; i++) {
-		queue_requeue_due(&batch->connections[i].queue, now_ms);
-	}
+	queue_requeue_due(&batch->queue, now_ms);
 	set_timer(batch);
 	loop_task_post(batch->sending);
 }

@@ -1,8 +1,9 @@
 /* batch.h - group commit: many facts, one transaction.
  *
  * An idle connection sends at once; while its transaction is in flight the next batch gathers,
- * up to BATCH_FACTS_MAX. No timer. Facts are spread over the connections by a hash of their
- * order id, so that two connections seldom wait for each other.
+ * up to BATCH_FACTS_MAX, for the connection that is idle first. Beside a transaction another one
+ * begins only when it would gain nothing by growing, or when the first has been out for long, as
+ * on a slow disk: one connection is quickest else.
  *
  * A fact whose transaction was lost or unsure is offered again (ingest is idempotent) until its
  * deadline; one whose data the database refuses is quarantined, and costs the others nothing.

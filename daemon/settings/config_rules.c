@@ -53,7 +53,7 @@ const struct config_rule config_rules[CONFIG_KEY_COUNT] = {
 		"with a password: peer authentication, or passfile=/path.",
 		{ .type = VALUE_CONNINFO }, FIELD(database.conninfo) },
 	[CONFIG_DATABASE_CONNECTIONS] = { "database", "connections", "2", false,
-		"How many connections commit deliveries. More pay only when the disk is slow.",
+		"How many connections commit deliveries. One does but for bursts and slow commits.",
 		{ .type = VALUE_COUNT, .min = 1, .max = BATCH_CONNECTIONS_MAX },
 		FIELD(database.connection_count) },
 	[CONFIG_DATABASE_ALLOW_UNSAFE_FSYNC] = { "database", "allow_unsafe_fsync", "no", false,

@@ -11,29 +11,17 @@ transaction. The last line is JSON, with ratios orderd / pgbench.
 import glob
 import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from support import daemon, http, pg
+from rounds import SETTINGS, deliver, medians, run, spread
+from support import daemon, pg
 
 HERE = Path(__file__).resolve().parent
 CLIENTS = (64, 1)
 WARM_UP_SECONDS = 3
 EVENTS_PER_SECOND_MAX = {64: 30000, 1: 6000}
-# Recycled WAL instead of new files in the middle of a round; the same for both.
-SETTINGS = {"min_wal_size": "2GB", "max_wal_size": "8GB", "max_connections": "100"}
-
-
-def run(command, **options):
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=300, **options)
-    if done.returncode:
-        raise SystemExit("%s: exit code %d\n%s%s" % (
-            command[0], done.returncode, done.stdout, done.stderr))
-    return done.stdout
 
 
 class Bench:
@@ -46,12 +34,8 @@ class Bench:
 
     def accept(self, clients, seconds):
         self.salt += 1
-        said = json.loads(run([
-            self.load, self.orderd.address.rsplit(":", 1)[1], http.PATH, self.orderd.secret,
-            str(clients), str(seconds), str(int(EVENTS_PER_SECOND_MAX[clients] * seconds)),
-            "b%d" % self.salt]))
-        if said["exhausted"]:
-            raise SystemExit("more events a second than were prepared: raise the maximum")
+        said = deliver(self.load, self.orderd, clients, seconds,
+                       int(EVENTS_PER_SECOND_MAX[clients] * seconds), "b%d" % self.salt)
         return {name: said[name] for name in ("rate", "p50_ms", "p99_ms")}
 
     def pgbench(self, clients, seconds):
@@ -70,16 +54,6 @@ class Bench:
                 "p99_ms": times[len(times) * 99 // 100] / 1000}
 
 
-def medians(rounds):
-    return {name: round(statistics.median(r[name] for r in rounds), 3) for name in rounds[0]}
-
-
-def spread(rounds):
-    """Of the rates, in percent of the median."""
-    rates = [r["rate"] for r in rounds]
-    return round(100 * (max(rates) - min(rates)) / statistics.median(rates))
-
-
 def compare(bench, clients, seconds, rounds):
     bench.accept(clients, WARM_UP_SECONDS)
     bench.pgbench(clients, WARM_UP_SECONDS)
@@ -89,8 +63,8 @@ def compare(bench, clients, seconds, rounds):
         pgbench.append(bench.pgbench(clients, seconds))
         print("# %d: orderd %s pgbench %s" % (clients, orderd[-1], pgbench[-1]), flush=True)
     ours, theirs = medians(orderd), medians(pgbench)
-    return {"clients": clients, "orderd": dict(ours, spread_percent=spread(orderd)),
-            "pgbench": dict(theirs, spread_percent=spread(pgbench)),
+    return {"clients": clients, "orderd": dict(ours, spread_percent=spread(orderd, "rate")),
+            "pgbench": dict(theirs, spread_percent=spread(pgbench, "rate")),
             "ratio": {name: round(ours[name] / theirs[name], 2) for name in ours}}
 
 

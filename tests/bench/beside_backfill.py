@@ -20,12 +20,12 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import threading
 import time
 
-from support import daemon, fake_torque, http as webhooks, pg, wait
+from rounds import SETTINGS, deliver, medians, spread
+from support import daemon, fake_torque, pg, wait
 
 CONNECTIONS = 8  # flat out
 CONNECTIONS_PACED = 64  # so many that none has to wait for the answer before
@@ -33,8 +33,6 @@ SECONDS_FLAT_OUT = 4
 EVENTS_PER_SECOND_MAX = 10000
 EVENTS_PER_ORDER = 3  # as load makes them
 LEGS = ("idle", "others", "same", "stand_in")
-# Recycled WAL instead of new files in the middle of a round; the same for all.
-SETTINGS = {"min_wal_size": "2GB", "max_wal_size": "8GB", "max_connections": "100"}
 POLLING = {"requests_per_minute": 10000, "floor": 0}
 SPACING = 10  # seconds between two orders
 ORDERS = 20000  # of a backfill: more than it walks through meanwhile
@@ -143,18 +141,8 @@ class Bench:
 
     def deliver(self, seconds):
         """What load says of one run of it."""
-        receiver = self.daemons[0]
-        command = [self.load, receiver.address.rsplit(":", 1)[1], webhooks.PATH, receiver.secret,
-                   str(self.connections), str(seconds), str(self.events(seconds)), self.salt_name]
-        done = subprocess.run(command + ([str(self.rate)] if self.rate else []), text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
-        if done.returncode:
-            raise SystemExit("load: exit code %d\n%s%s" % (
-                done.returncode, done.stdout, done.stderr))
-        said = json.loads(done.stdout)
-        if said["exhausted"]:
-            raise SystemExit("more events a second than were prepared: raise the maximum")
-        return said
+        return deliver(self.load, self.daemons[0], self.connections, seconds, self.events(seconds),
+                       self.salt_name, *[self.rate] if self.rate else [])
 
     @property
     def salt_name(self):
@@ -254,22 +242,12 @@ class Bench:
         return calls, figures
 
 
-def medians(rounds):
-    return {name: round(statistics.median(r[name] for r in rounds), 3) for name in rounds[0]}
-
-
 def ratio(rounds, idle):
     """Of each round to the idle leg of the same round, since a disk that others use as well is not
     the same a minute later."""
     ratios = [r["p99_ms"] / i["p99_ms"] for r, i in zip(rounds, idle)]
     return {"median": round(statistics.median(ratios), 2), "least": round(min(ratios), 2),
             "most": round(max(ratios), 2)}
-
-
-def spread(rounds):
-    """Of the p99, in percent of the median."""
-    times = [r["p99_ms"] for r in rounds]
-    return round(100 * (max(times) - min(times)) / statistics.median(times))
 
 
 def compare(begin, rounds):
@@ -282,7 +260,8 @@ def compare(begin, rounds):
             seen[leg].append(figures)
             print("# %s %s" % (leg, {name: round(figures[name], 3) for name in figures}),
                   flush=True)
-    results = {leg: dict(medians(seen[leg]), spread_percent=spread(seen[leg])) for leg in LEGS}
+    results = {leg: dict(medians(seen[leg]), spread_percent=spread(seen[leg], "p99_ms"))
+               for leg in LEGS}
     return {"legs": results,
             "p99_ratio": {leg: ratio(seen[leg], seen["idle"]) for leg in LEGS[1:]}}
 

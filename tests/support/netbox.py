@@ -9,6 +9,7 @@ segments; heal() ends them all. cut() ends the connections there are with a rese
 one once n bytes went towards the server, cut_answers_after(n) once n bytes came back.
 """
 
+import collections
 import os
 import select
 import socket
@@ -49,7 +50,8 @@ class Netbox:
     def heal(self):
         self.holes = ()
         self.refusing = False
-        self.seconds = 0.0
+        self.distance = 0.0
+        self.pause = 0.0
         self.segment = BLOCK
         self.limit = {"out": None, "in": None}
 
@@ -63,11 +65,12 @@ class Netbox:
         self.cut()
 
     def delay(self, seconds):
-        self.seconds = seconds
+        """One way, as a long line does: later, and no less at a time."""
+        self.distance = seconds
 
     def throttle(self, bytes_per_second):
         self.segment = max(1, bytes_per_second // 50)
-        self.seconds = 0.02
+        self.pause = 0.02
 
     def tiny_segments(self):
         self.segment = 1
@@ -177,8 +180,7 @@ class _Pair:
 
     def _carry(self, way, source, sink):
         carried = 0
-        while self._wait([source], []):
-            data = source.recv(BLOCK)
+        for data in self._arriving(source):
             if not data:
                 sink.shutdown(socket.SHUT_WR)
                 return
@@ -187,8 +189,8 @@ class _Pair:
                 segment, data = data[:size], data[size:]
                 if way in self._box.holes:
                     continue
-                if self._box.seconds:
-                    time.sleep(self._box.seconds)
+                if self._box.pause:
+                    time.sleep(self._box.pause)
                 limit = self._box.limit[way]
                 if limit is not None and carried + len(segment) >= limit:
                     self._send(sink, segment[:max(0, limit - carried)])
@@ -197,6 +199,22 @@ class _Pair:
                 if not self._send(sink, segment):
                     return
                 carried += len(segment)
+
+    def _arriving(self, source):
+        """What is sent, when it has come the distance; the end is b""."""
+        under_way, sending = collections.deque(), [source]
+        while True:
+            wait = max(0, under_way[0][0] - time.monotonic()) if under_way else None
+            if wait == 0:
+                yield under_way.popleft()[1]
+                continue
+            ready, _, _ = select.select(sending + [self._woken], [], [], wait)
+            if self._woken in ready:
+                return
+            if ready:
+                data = source.recv(BLOCK)
+                under_way.append((time.monotonic() + self._box.distance, data))
+                sending = [source] if data else []
 
     def _send(self, sink, segment):
         while segment:

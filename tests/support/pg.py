@@ -70,12 +70,12 @@ def _as_account(command, death_signal=None):
 
 
 class Cluster:
-    """settings: lines for postgresql.conf, {"fsync": "off", ...}.
+    """settings: lines for postgresql.conf, {"fsync": "off", ...}. preload: a library.
 
     Start it from the main thread: the server is stopped when the thread that started it ends.
     """
 
-    def __init__(self, settings=None, directory=None, start=True):
+    def __init__(self, settings=None, directory=None, start=True, preload=None):
         self._owns_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="orderd-pg-")
         self.data = os.path.join(self.directory, "data")
@@ -87,6 +87,9 @@ class Cluster:
         account = _account()
         if account:
             os.chown(self.directory, account[1], account[2])
+        self._environment = dict(os.environ)
+        if preload:  # from where the server's account can read it
+            self._environment["LD_PRELOAD"] = shutil.copy(preload, self.directory)
         self._initialise(dict(SETTINGS, **(settings or {})))
         if start:
             self.start()
@@ -146,7 +149,8 @@ class Cluster:
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
                 _as_account([os.path.join(bindir(), "postgres"), "-D", self.data], "QUIT"),
-                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                cwd=self.directory, env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log)
         wait.until(lambda: self._ready() or self.process.poll() is not None, START_SECONDS,
                    "PostgreSQL takes connections")
         return self.process.poll() is None
@@ -233,9 +237,10 @@ class Cluster:
             self._template = template.name
         return self.create_database(self._template)
 
-    def standby(self, name="standby1", synchronous=True):
-        """A started streaming standby of this cluster; with synchronous, commits wait for it."""
-        copy = Standby(self, name)
+    def standby(self, name="standby1", synchronous=True, host=None):
+        """A started streaming standby of this cluster; with synchronous, commits wait for it.
+        host: of a proxy through which it streams."""
+        copy = Standby(self, name, host)
         copy.start()
         if synchronous:
             self.configure({"synchronous_standby_names": "'%s'" % name})
@@ -247,14 +252,15 @@ class Cluster:
 
 
 class Standby(Cluster):
-    def __init__(self, primary, name):
+    def __init__(self, primary, name, host=None):
         self._primary = primary
         self._name = name
+        self._host = host or primary.directory
         super().__init__(start=False)
 
     def _initialise(self, _settings):
         primary = "host=%s user=postgres application_name=%s" % (
-            self._primary.directory, self._name)
+            self._host, self._name)
         self._run(["pg_basebackup", "-D", self.data, "-R", "-c", "fast", "--no-sync",
                    "-d", primary])
         # Without the last two a promoted standby waits for a standby of its own, and takes 5 s.

@@ -12,7 +12,8 @@ clock, and so is begun first. What is not said is no.
 import sys
 from pathlib import Path
 
-PROGRAMS = ("orderd", "server_probe", "batch_probe", "client_probe", "reader_probe")
+PROGRAMS = ("orderd", "server_probe", "batch_probe", "client_probe", "reader_probe",
+            "slow_disk")
 MARKS = {".py": "# ", ".sql": "-- "}
 ANSWERS = {"yes": True, "no": False}
 

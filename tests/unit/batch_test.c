@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "check.h"
 #include "flow/ingest.h"
+#include "flow/queue.h"
 
 enum {
 	STORES_MAX = 2,
@@ -154,14 +155,19 @@ static bool add_fact(const char *order, const char *unusable, size_t body_len)
 	return taken;
 }
 
-static void add_facts(unsigned count)
+static void add_orders(const char *prefix, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		char order[16];
 
-		snprintf(order, sizeof(order), "o%u", i);
+		snprintf(order, sizeof(order), "%s%u", prefix, i);
 		add_fact(order, NULL, 2);
 	}
+}
+
+static void add_facts(unsigned count)
+{
+	add_orders("o", count);
 }
 
 static void stop(void *owner)
@@ -232,6 +238,11 @@ static bool wait_for(bool (*is_met)(void))
 static bool is_running(void)
 {
 	return stores[0].running;
+}
+
+static bool is_second_running(void)
+{
+	return stores[1].running;
 }
 
 static bool all_ended(void)
@@ -656,28 +667,72 @@ static void check_connections(void)
 	CHECK(strcmp(stores[1].name, "orderd receive 2/2") == 0 && stores[1].setup[0] == '\0',
 		"there are two connections, without notify");
 	add_facts(100);
-	connect_store(0);
-	CHECK(stores[0].facts == 100, "one connection serves for one that is away");
-	commit(0, "applied");
 	connect_store(1);
-	add_facts(100);
+	CHECK(stores[1].facts == 100, "the second serves when the first is away");
+	commit(1, "applied");
+	connect_store(0);
+	add_facts(QUEUE_FULL - 1);
 	turn();
-	CHECK(stores[0].facts > 20 && stores[1].facts > 20 &&
-			stores[0].facts + stores[1].facts == 100,
-		"two share the orders (%zu, %zu)", stores[0].facts, stores[1].facts);
-	size_t first = stores[0].facts;
+	CHECK(stores[0].facts == QUEUE_FULL - 1 && !stores[1].running,
+		"else the first does, alone");
+	add_orders("p", QUEUE_FULL - 2);
+	turn();
+	CHECK(!stores[1].running, "what comes meanwhile waits for it");
+	add_orders("q", 2);
+	turn();
+	CHECK(stores[1].facts == QUEUE_FULL, "but for a batch that is full");
+	commit(1, "applied");
+	lose_connection(0);
+	CHECK(wait_for(is_second_running) && stores[1].facts == QUEUE_FULL - 1,
+		"what one lost the other takes over");
+	commit(1, "applied");
+	CHECK(all_are(BATCH_COMMITTED, OUTCOME_APPLIED), "nothing is lost on the way");
+	batch_free(batch);
+}
 
+static void check_long_commits(void)
+{
+	int64_t begin_ms = clock_mono_ms();
+
+	open_batch(2, LONG_MS);
+	connect_store(0);
+	connect_store(1);
+	add_fact("a", NULL, 2);
+	turn();
+	add_fact("b", NULL, 2);
+	add_fact("c", NULL, 2);
+	turn();
+	CHECK(stores[0].facts == 1 && (!stores[1].running || clock_mono_ms() - begin_ms > 1),
+		"a commit is waited for");
+	CHECK(wait_for(is_second_running) && stores[1].facts == 2,
+		"not for long: then what waits goes beside it");
+	CHECK(clock_mono_ms() - begin_ms >= 2, "long is some milliseconds");
+	commit(0, "applied");
+	add_fact("d", NULL, 2);
+	CHECK(wait_for(is_running) && clock_mono_ms() - begin_ms >= 250,
+		"a batch smaller than that which is out waits until that is stuck");
 	commit(0, "applied");
 	commit(1, "applied");
-	add_facts(100);
+	CHECK(all_are(BATCH_COMMITTED, OUTCOME_APPLIED) && ended == 4, "all are committed");
+	batch_free(batch);
+}
+
+static void check_one_order(void)
+{
+	open_batch(2, LONG_MS);
+	connect_store(0);
+	connect_store(1);
+	add_fact("a", NULL, 2);
 	turn();
-	CHECK(stores[0].facts == first, "an order stays with its connection");
+	add_fact("a", NULL, 2);
+	add_fact("b", NULL, 2);
+	CHECK(wait_for(is_second_running) && stores[1].facts == 1,
+		"an order that is out does not go beside itself");
 	commit(0, "applied");
-	lose_connection(1);
-	CHECK(wait_for(is_running) && stores[0].facts == 100 - first,
-		"what one lost the other takes over, or it returns");
+	CHECK(wait_for(is_running) && stores[0].facts == 1, "but after it");
 	commit(0, "applied");
-	CHECK(all_are(BATCH_COMMITTED, OUTCOME_APPLIED), "nothing is lost on the way");
+	commit(1, "applied");
+	CHECK(all_are(BATCH_COMMITTED, OUTCOME_APPLIED) && ended == 3, "none is busy");
 	batch_free(batch);
 }
 
@@ -728,6 +783,8 @@ int main(void)
 	check_deferred();
 	check_problem();
 	check_connections();
+	check_long_commits();
+	check_one_order();
 	check_limits();
 	CHECK(reentered == 0, "nothing ever ends from inside batch_add()");
 	loop_free(loop);

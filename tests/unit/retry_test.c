@@ -9,6 +9,7 @@
 enum { FACTS = 8 };
 
 static struct queue queue;
+static struct flight flight;
 static struct queue_fact facts[FACTS];
 static const char body[QUEUE_BATCH_BYTES_MAX];
 
@@ -16,9 +17,10 @@ static const char body[QUEUE_BATCH_BYTES_MAX];
 static void fill(size_t count, size_t body_len)
 {
 	queue_init(&queue);
+	queue_join(&queue, &flight);
 	for (size_t i = 0; i < count; i++) {
 		facts[i] = (struct queue_fact){ .batch_limit = FACTS,
-			.fact = { .body = { body, body_len } } };
+			.fact = { .body = { body, body_len }, .order_id = { (char)('a' + i) } } };
 		queue_add(&queue, &facts[i]);
 	}
 }
@@ -43,8 +45,8 @@ static struct queue_list batch;
 
 static const char *send_batch(void)
 {
-	queue_gather(&queue, &queue);
-	queue_take_batch(&queue, &batch);
+	queue_gather(&queue, &flight);
+	queue_take_batch(&flight, &batch);
 	return order_of(&batch);
 }
 
@@ -82,7 +84,7 @@ static void check_order(void)
 		static const int64_t retry_ms[] = { 30, 10, 20 };
 
 		TAILQ_INIT(&some);
-		TAILQ_REMOVE(&queue.waiting, &facts[i], entry);
+		queue_remove(&queue, &facts[i]);
 		TAILQ_INSERT_TAIL(&some, &facts[i], entry);
 		queue_defer(&queue, &some, retry_ms[i]);
 	}
@@ -155,8 +157,8 @@ static void check_halves(void)
 /* The batch in flight is refused; how many of its facts are lost. */
 static size_t refuse(enum refusal refusal)
 {
-	queue_gather(&queue, &queue);
-	queue_take_batch(&queue, &batch);
+	queue_gather(&queue, &flight);
+	queue_take_batch(&flight, &batch);
 	retry_refused(&queue, &batch, refusal, "23514");
 	return strlen(order_of(&batch));
 }
@@ -198,15 +200,71 @@ static void check_operator(void)
 	CHECK(refuse(REFUSAL_OPERATOR) == 1, "met alone it costs that fact");
 }
 
-static void check_taken_over(void)
+/* What another connection gets of what waits. */
+static const char *send_beside(struct flight *other)
 {
-	struct queue other;
+	queue_gather(&queue, other);
+	return order_of(&other->facts);
+}
 
+static void check_one_order(void)
+{
+	struct flight other;
+
+	fill(5, 1);
+	queue_join(&queue, &other);
+	facts[3].mark = facts[0].mark;
+	facts[1].batch_limit = facts[0].batch_limit = 2;
+	queue_gather(&queue, &flight);
+	CHECK(strcmp(order_of(&flight.facts), "01") == 0, "two facts go");
+	CHECK(strcmp(send_beside(&other), "24") == 0 && strcmp(order_of(&queue.waiting), "3") == 0,
+		"what goes beside them is of other orders, whoever waits before it");
+	queue_gather(&queue, &other);
+	CHECK(other.count == 2, "as long as they are out");
+	queue_take_batch(&flight, &batch);
+	CHECK(strcmp(send_beside(&other), "243") == 0, "and no longer");
 	fill(3, 1);
-	queue_init(&other);
-	queue_gather(&other, &queue);
-	CHECK(other.count == 3 && facts[2].queue == &other && TAILQ_EMPTY(&queue.waiting),
-		"another connection takes over what waits");
+	facts[0].mark = facts[1].mark = facts[2].mark;
+	CHECK(strcmp(send_batch(), "012") == 0, "facts of an order go together");
+}
+
+static void check_marks(void)
+{
+	static const struct fact orders[] = { { .order_id = "o1" }, { .order_id = "o2" } };
+	static const struct fact bodies[] = { { .unusable = "json", .key = { 1 } },
+		{ .unusable = "json", .key = { 2 } } };
+
+	fill(0, 1);
+	for (size_t i = 0; i < 6; i++) {
+		facts[i].fact = i < 4 ? orders[i / 2] : bodies[i - 4];
+		queue_add(&queue, &facts[i]);
+	}
+	CHECK(facts[0].mark == facts[1].mark && facts[2].mark == facts[3].mark,
+		"facts of an order have one mark");
+	CHECK(facts[0].mark != facts[2].mark && facts[4].mark != facts[5].mark &&
+			facts[0].mark != facts[4].mark,
+		"other orders, and other bodies that say none, have others");
+}
+
+static void check_full(void)
+{
+	fill(FACTS - 1, 1);
+	CHECK(!queue_full(&queue), "one less than a batch is not full");
+	fill(FACTS, 1);
+	CHECK(queue_full(&queue), "a batch is");
+	send_batch();
+	CHECK(!queue_full(&queue), "until it is sent");
+	queue_requeue(&queue, &batch);
+	CHECK(queue_full(&queue), "or comes back");
+	queue_remove(&queue, &facts[FACTS - 1]);
+	CHECK(!queue_full(&queue), "and no fact of it is too old");
+	fill(2, QUEUE_BATCH_BYTES_MAX / 2);
+	CHECK(queue_full(&queue), "large bodies fill one sooner");
+	fill(2, 1);
+	facts[0].batch_limit = 1;
+	CHECK(queue_full(&queue), "as does a fact that is to go alone");
+	fill(0, 1);
+	CHECK(!queue_full(&queue), "nothing is no batch");
 }
 
 int main(void)
@@ -218,6 +276,8 @@ int main(void)
 	check_data();
 	check_raised();
 	check_operator();
-	check_taken_over();
+	check_one_order();
+	check_marks();
+	check_full();
 	return check_done();
 }
