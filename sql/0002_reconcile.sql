@@ -65,13 +65,13 @@ create table torque.reconcile_window (
     as_of timestamptz,
     verified_at timestamptz,
     opened_at timestamptz not null,
-    guess bigint,
+    below bigint,
+    page_limit integer,
     pages integer not null default 0,
     tries integer not null default 0,
     not_before timestamptz,
     problem text,
     page_offset bigint,
-    first_total bigint,
     seam text[],
     constraint reconcile_window_pkey
         primary key (window_id),
@@ -88,7 +88,7 @@ create table torque.reconcile_window (
     constraint reconcile_window_created_check
         check (created_from < created_to),
     constraint reconcile_window_verdict_check
-        check (verdict in ('open', 'verified', 'agreed', 'split', 'incomplete', 'suspicious')),
+        check (verdict in ('open', 'verified', 'agreed', 'split', 'incomplete')),
     constraint reconcile_window_verified_check
         check (
             verdict <> 'verified'
@@ -118,8 +118,8 @@ comment on column torque.reconcile_window.created_to is
 comment on column torque.reconcile_window.verdict is
     'open (to be asked, or asked again), verified (the API said how many there are, and they are'
     ' here), split (into the windows whose parent it is), agreed (a count only: as many in that'
-    ' status as are known here), incomplete (the API''s answers contradict each other; tried again'
-    ' at not_before) or suspicious (the API has less than is known to exist; tried again too).';
+    ' status as are known here) or incomplete (the API''s answers contradict each other or what is'
+    ' known to exist: problem says how; tried again at not_before).';
 comment on column torque.reconcile_window.expected is
     'How many orders the API says there are in the span asked for, which is some seconds wider.';
 comment on column torque.reconcile_window.seen is
@@ -133,8 +133,10 @@ comment on column torque.reconcile_window.verified_at is
     'When it was verified; of a divided window, when the last of its parts was. Null: it is not.';
 comment on column torque.reconcile_window.opened_at is
     'When it was planned.';
-comment on column torque.reconcile_window.guess is
-    'How many orders it should have, judged by its neighbours; null: no idea.';
+comment on column torque.reconcile_window.below is
+    'It has fewer orders than this, or the API contradicts itself; null: no idea.';
+comment on column torque.reconcile_window.page_limit is
+    'So many rows are asked for at a time, since more were too much; null: as many as can be.';
 comment on column torque.reconcile_window.pages is
     'How many answers it took so far.';
 comment on column torque.reconcile_window.tries is
@@ -145,14 +147,12 @@ comment on column torque.reconcile_window.problem is
     'What was wrong with the last bad answer, in a word.';
 comment on column torque.reconcile_window.page_offset is
     'Book-keeping of a window that is read page by page: the next offset; null: it is not.';
-comment on column torque.reconcile_window.first_total is
-    'Book-keeping: the total that its first page told.';
 comment on column torque.reconcile_window.seam is
     'Book-keeping: the ids of the page before; the next one must have one of them.';
 
 create index reconcile_window_open_idx
     on torque.reconcile_window (kind, created_to)
-    where verdict in ('open', 'incomplete', 'suspicious');
+    where verdict in ('open', 'incomplete');
 create index reconcile_window_parent_id_idx
     on torque.reconcile_window (parent_id);
 create index reconcile_window_root_id_idx
@@ -179,8 +179,8 @@ create table torque_internal.paged_order (
     window_id bigint not null,
     -- An order that it listed.
     order_id text collate "C" not null,
-    -- It was made within the window itself.
-    is_inside boolean not null,
+    -- It was made within the window itself; null: the API does not say when.
+    is_inside boolean,
     constraint paged_order_pkey
         primary key (window_id, order_id),
     constraint paged_order_window_id_fkey
@@ -287,8 +287,8 @@ create table torque_internal.alarm (
         primary key (alarm, subject),
     constraint alarm_alarm_check
         check (alarm in (
-            'blind', 'unreachable', 'floor', 'incomplete', 'suspicious', 'unauthorized', 'refused',
-            'missing', 'unusable', 'webhooks_silent', 'status_ignored'
+            'blind', 'unreachable', 'floor', 'incomplete', 'unauthorized', 'refused', 'missing',
+            'unusable', 'webhooks_silent', 'status_ignored'
         ))
 );
 create index alarm_open_idx
@@ -334,8 +334,6 @@ create table torque_internal.poller (
     refusals integer not null default 0,
     -- The API refuses the key: one careful try then, nothing before. Null: it takes it.
     stopped_until timestamptz,
-    -- How lists come: newest, oldest first, or in none; null: not learnt.
-    sort_order text,
     -- When it was seen that filters by date mean whole days; null: they do not.
     coarse_dates_at timestamptz,
     -- When it was seen that filters by date are ignored; null: they are not.
@@ -351,9 +349,7 @@ create table torque_internal.poller (
     constraint poller_pkey
         primary key (only_row),
     constraint poller_only_row_check
-        check (only_row),
-    constraint poller_sort_order_check
-        check (sort_order in ('newest', 'oldest', 'none'))
+        check (only_row)
 );
 
 insert into torque_internal.poller default values;

@@ -494,7 +494,7 @@ static void record_refused(struct reconcile *reconcile, const struct store_resul
 
 static void log_verdict(struct text verdict)
 {
-	if (text_equal(verdict, TEXT("incomplete")) || text_equal(verdict, TEXT("suspicious"))) {
+	if (text_equal(verdict, TEXT("incomplete"))) {
 		log_event(LOG_WARNING, "reconcile_doubtful",
 			LOG_FIELDS(LOG_TEXT("verdict", verdict)));
 	} else {

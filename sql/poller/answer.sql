@@ -111,7 +111,7 @@ begin
     into w
     from torque.reconcile_window t
     where t.window_id = c.window_id
-        and t.verdict in ('open', 'incomplete', 'suspicious')
+        and t.verdict in ('open', 'incomplete')
         and coalesce(t.page_offset, 0) = c.page_offset
     for update;
     if w.window_id is null then
@@ -125,17 +125,17 @@ begin
     set clock_offset = ahead
     where t.clock_offset <> ahead;
 
+    select t.*
+    into p
+    from torque_internal.poller t;
     listed := torque_internal.facts(
         $10, null, array_fill('list'::text, rows), null, null, $11, array_fill(as_of, rows),
         array_fill(at, rows), $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
         $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
     );
-    seen := torque_internal.read_page($7, $8, $9, listed, w);
+    seen := torque_internal.read_page($7, $8, $9, least(c.page_limit, p.page_cap), listed, w);
     busy := torque_internal.take_rows(listed, w, as_of, at);
-    select t.*
-    into p
-    from torque_internal.poller t;
-    if torque_internal.learn_manners(p, w, seen, c, at) then
+    if torque_internal.learn_filters(p, w, seen, c, at) then
         delete from torque.reconcile_window t
         where t.parent_id = w.root_id;
         update torque.reconcile_window as t
@@ -154,9 +154,6 @@ begin
         where t.window_id = w.window_id;
         return torque_internal.log_call($1, 'busy');
     end if;
-    select t.*
-    into p
-    from torque_internal.poller t;
     return torque_internal.log_call(
         $1, torque_internal.judge_page(w, p, seen, c, listed, as_of, at)
     );
@@ -164,7 +161,7 @@ end
 $$;
 comment on function torque.reconcile_page is
     'Takes a page of list-orders in and judges its window, in a word: verified, split, paged, seam,'
-    ' empty, agreed, absent, incomplete, suspicious, superseded, manners, busy, or what in it'
+    ' empty, agreed, absent, incomplete, superseded, manners, busy, or what in it'
     ' contradicts itself.';
 
 create or replace function torque.reconcile_failed(
@@ -216,7 +213,7 @@ begin
     into w
     from torque.reconcile_window t
     where t.window_id = c.window_id
-        and t.verdict in ('open', 'incomplete', 'suspicious');
+        and t.verdict in ('open', 'incomplete');
     if w.window_id is not null then
         if $4 in ('refused', 'not_found', 'malformed') then
             return torque_internal.log_call(
@@ -260,7 +257,7 @@ begin
             when $4 = 'not_found' then
                 coalesce(t.not_found_at, at) + gone_after
             else
-                at + least(interval '30 seconds' * 2 ^ least(t.tries, 20), interval '1 hour')
+                torque_internal.due_again(at, t.tries, interval '30 seconds', interval '1 hour')
         end
     where t.order_id = c.order_id;
     return torque_internal.log_call($1, $4);
@@ -336,7 +333,9 @@ begin
         update torque_internal.lookup as l
         set
             tries = l.tries + 1,
-            due_at = at + least(interval '5 seconds' * 2 ^ least(l.tries, 20), interval '1 hour')
+            due_at = torque_internal.due_again(
+                at, l.tries, interval '5 seconds', interval '1 hour'
+            )
         where l.order_id = c.order_id;
         return torque_internal.log_call($1, outcome);
     end if;

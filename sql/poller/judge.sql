@@ -1,7 +1,7 @@
 -- What an answer proves about its window. Replaced whole by every migrate.
 --
--- A window that has more than a page of orders is divided; one that cannot be divided is read page
--- by page, each page sharing rows with the one before.
+-- A window that has more than a page of orders is divided, or read page by page, each page sharing
+-- rows with the one before. What is wrong with a single row keeps the certificate out, and no row.
 
 set search_path = pg_catalog, pg_temp;
 
@@ -10,6 +10,7 @@ create function torque_internal.judge_paged(
     w torque.reconcile_window,
     p torque_internal.poller,
     seen torque_internal.page,
+    flaw text,
     listed torque_internal.fact[],
     as_of timestamptz,
     at timestamptz
@@ -18,28 +19,38 @@ returns text
 language plpgsql
 as $$
 declare
-    size constant integer := torque_internal.page_size(p);
-    shared constant integer := greatest(1, size / 20);
-    total_at_first constant bigint := coalesce(w.first_total, seen.total);
+    -- Nobody makes so many orders in a moment.
+    pages_max constant integer := 10000;
+    shared constant integer := greatest(1, seen.size / 50);
     first_as_of constant timestamptz := case when w.page_offset = 0 then as_of else w.as_of end;
-    is_last boolean;
+    next_offset constant bigint := w.page_offset + seen.row_count;
+    -- An API that tells of more rows than it has counted, or of as many as a page can have, is
+    -- taken at its word once.
+    is_last constant boolean := case
+        when seen.total is null then seen.row_count < seen.size
+        else next_offset >= seen.total
+            and (w.page_offset > 0 or not seen.has_more and seen.row_count < seen.size)
+    end;
     news integer;
-    ids text[];
-    inside bigint;
+    paged record;
 begin
     if seen.sort_order = 'none' then
         return torque_internal.contradict(w, 'no_order', at);
+    elsif greatest(seen.total, w.page_offset) > pages_max * seen.size then
+        return torque_internal.contradict(w, 'endless', at);
+    elsif w.page_offset > 0 and seen.total is distinct from w.expected then
+        return torque_internal.contradict(w, 'total_changed', at);
     elsif w.page_offset > 0
         and not seen.ids && w.seam
         and (seen.row_count > 0 or w.page_offset < seen.total)
     then
         -- Rows have moved up: some were left out between the pages.
-        if w.pages > (w.tries + 1) * (6 + 4 * seen.total / size) then
+        if (w.pages <= (w.tries + 1) * (6 + 4 * seen.total / seen.size)) is not true then
             return torque_internal.contradict(w, 'seam', at);
         end if;
         update torque.reconcile_window as t
         set
-            page_offset = greatest(0, t.page_offset - greatest(1, size / 2)),
+            page_offset = greatest(0, t.page_offset - greatest(1, seen.size / 2)),
             problem = 'seam'
         where t.window_id = w.window_id;
         return 'seam';
@@ -49,36 +60,44 @@ begin
     select
         w.window_id,
         r.order_id,
-        bool_or(coalesce(r.created_at >= w.created_from and r.created_at < w.created_to, false))
+        bool_or(r.created_at >= w.created_from and r.created_at < w.created_to)
     from unnest(listed) as r
+    where r.order_id is not null
     group by r.order_id
     on conflict do nothing;
     get diagnostics news = row_count;
 
-    -- An API that tells of more rows than it has counted, or of as many as a page can have, is
-    -- taken at its word once.
-    is_last := w.page_offset + seen.row_count >= seen.total
-        and (w.page_offset > 0 or seen.has_more is not true and seen.row_count < size);
     if is_last then
-        select array_agg(o.order_id), count(*) filter (where o.is_inside)
-        into ids, inside
+        select
+            array_agg(o.order_id) as ids,
+            count(*) as seen,
+            count(*) filter (where o.is_inside) as inside,
+            bool_or(o.is_inside is null) as is_undated
+        into paged
         from torque_internal.paged_order o
         where o.window_id = w.window_id;
-        if seen.total <> total_at_first or coalesce(cardinality(ids), 0) <> seen.total then
-            return torque_internal.contradict(w, 'total_changed', at);
+        w.problem := case
+            when flaw is not null then flaw
+            when paged.is_undated then 'no_created_at'
+            when paged.seen <> seen.total then 'rows_missing'
+        end;
+        if w.problem is not null then
+            return torque_internal.contradict(w, w.problem, at);
         end if;
-        return torque_internal.complete(w, ids, seen.total, inside, first_as_of, at);
-    elsif seen.row_count < size and w.page_offset + seen.row_count < seen.total then
+        return torque_internal.complete(
+            w, coalesce(paged.ids, '{}'), seen.total, paged.inside, first_as_of, at
+        );
+    elsif seen.row_count < seen.size and next_offset < seen.total then
         return torque_internal.contradict(w, 'rows_missing', at);
     elsif news = 0 and w.problem is distinct from 'seam' then
-        update torque_internal.poller
-        set offset_ignored_at = at;
+        perform torque_internal.learn_offset_ignored(at);
         return torque_internal.contradict(w, 'offset_ignored', at);
     end if;
     update torque.reconcile_window as t
     set
-        page_offset = w.page_offset + seen.row_count - least(shared, seen.row_count - 1),
-        first_total = total_at_first,
+        page_offset = next_offset - least(shared, seen.row_count - 1),
+        expected = seen.total,
+        seen = coalesce(case when w.page_offset > 0 then t.seen end, 0) + news,
         as_of = first_as_of,
         seam = seen.ids,
         problem = nullif(w.problem, 'seam')
@@ -101,94 +120,82 @@ returns text
 language plpgsql
 as $$
 declare
-    size constant integer := torque_internal.page_size(p);
-    distinct_ids constant integer := cardinality(seen.ids);
+    -- Longer windows are divided, as far as they can be.
+    pages_max constant integer := 50;
+    contradiction constant text := case
+        when cardinality(seen.ids) + seen.unusable < seen.row_count then 'row_twice'
+        when seen.has_other_status then 'other_status'
+        when torque_internal.is_out_of_span(seen, of_call, p) then 'out_of_span'
+        when seen.total < seen.row_count then 'total_too_low'
+        when seen.total >= w.below then 'grown'
+    end;
+    flaw constant text := case
+        when seen.unusable > 0 then 'row_without_id'
+        when seen.undated > 0 then 'no_created_at'
+        when seen.total is null then 'no_total'
+    end;
     -- The total may be that of the page: only one that leaves room proves that it is all.
-    is_full constant boolean := distinct_ids >= size;
+    is_full constant boolean := seen.row_count >= seen.size;
+    is_counted constant boolean :=
+        w.status is not null and not torque_internal.is_open_status(w.status);
     known bigint;
 begin
-    if seen.unusable > 0 then
-        return torque_internal.contradict(w, 'row_without_id', at);
-    elsif seen.total is null then
-        return torque_internal.contradict(w, 'no_total', at);
-    elsif distinct_ids < seen.row_count then
-        return torque_internal.contradict(w, 'row_twice', at);
-    elsif seen.has_other_status then
-        return torque_internal.contradict(w, 'other_status', at);
-    elsif p.dates_ignored_at is null
-        and torque_internal.is_out_of_span(seen, of_call, p.coarse_dates_at is not null)
-    then
-        return torque_internal.contradict(w, 'out_of_span', at);
-    elsif seen.total < distinct_ids then
-        return torque_internal.contradict(w, 'total_too_low', at);
+    if contradiction is not null then
+        return torque_internal.contradict(w, contradiction, at);
     elsif w.page_offset is not null then
-        return torque_internal.judge_paged(w, p, seen, listed, as_of, at);
-    elsif seen.total > distinct_ids and distinct_ids < size then
-        if seen.has_more and seen.page_limit = distinct_ids then
-            update torque_internal.poller
-            set
-                page_cap = seen.page_limit,
-                page_cap_at = at
-            where seen.page_limit > 0;
-            return torque_internal.contradict(w, 'short_pages', at);
-        end if;
-        return torque_internal.contradict(w, 'rows_missing', at);
-    elsif seen.total = 0 and w.problem is distinct from 'empty' then
-        update torque.reconcile_window as t
-        set problem = 'empty'
-        where t.window_id = w.window_id;
-        return 'empty';
-    elsif seen.total = distinct_ids and not is_full and not coalesce(seen.has_more, false) then
-        return torque_internal.complete(w, seen.ids, seen.total, seen.inside, as_of, at);
-    elsif seen.total = distinct_ids
-        and seen.has_more
-        and w.problem is distinct from 'has_more'
-    then
-        return torque_internal.contradict(w, 'has_more', at);
+        return torque_internal.judge_paged(w, p, seen, flaw, listed, as_of, at);
+    elsif seen.total > seen.row_count and not is_full then
+        return torque_internal.contradict(
+            w,
+            case
+                when torque_internal.learn_page_cap(seen, at) then 'short_pages'
+                else 'rows_missing'
+            end,
+            at
+        );
+    elsif is_full or seen.has_more or seen.row_count = 0 then
+        known := case
+            when is_counted or seen.row_count = 0 then torque_internal.known_in_span(w, p)
+        end;
     end if;
 
-    known := torque_internal.known_in_span(w, p);
-    if w.problem = 'recount' then
-        if seen.total <= known then
-            update torque.reconcile_window as t
-            set
-                verdict = 'split',
-                expected = seen.total,
-                seen = distinct_ids,
-                problem = null
-            where t.window_id = w.window_id;
-            perform torque_internal.close_up(
-                (
-                    select min(c.window_id)
-                    from torque.reconcile_window c
-                    where c.parent_id = w.window_id
-                ),
-                at
+    if not is_full and not seen.has_more then
+        if flaw is not null then
+            return torque_internal.contradict(
+                w, flaw, at,
+                format('row %s of those from %s on', seen.odd_place, of_call.page_offset)
             );
-            return 'verified';
+        elsif seen.row_count = 0
+            and w.problem is distinct from 'empty'
+            and (known > 0 or w.status is null and w.parent_id is null)
+        then
+            update torque.reconcile_window as t
+            set problem = 'empty'
+            where t.window_id = w.window_id;
+            return 'empty';
         end if;
-        delete from torque.reconcile_window c
-        where c.parent_id = w.window_id;
-        return torque_internal.contradict(w, 'parts_missing', at);
-    elsif seen.total = known and exists (
-        select
-        from torque.order_status s
-        where s.status = w.status
-            and s.is_final
-    ) then
+        return torque_internal.complete(w, seen.ids, seen.total, seen.inside, as_of, at);
+    elsif not is_full and w.problem is distinct from 'has_more' then
+        return torque_internal.contradict(w, 'has_more', at);
+    elsif is_counted and flaw is null and seen.total = known then
         return torque_internal.settle(
-            w, 'agreed', seen.total, distinct_ids, seen.inside, as_of, at
+            w, 'agreed', seen.total, cardinality(seen.ids), seen.inside, as_of, at
         );
-    elsif (seen.total > distinct_ids or is_full)
-        and torque_internal.can_split(w, p)
-        and not torque_internal.is_crowd(w, seen, size)
+    elsif is_full
+        and cardinality(seen.created_ats) > 0
+        and torque_internal.can_divide(w, p)
+        and not (
+            w.tries = 0
+            and seen.total <= pages_max * seen.size
+            and torque_internal.may_page(w, p, seen)
+        )
     then
-        return torque_internal.split(w, p, seen, as_of, at);
+        return torque_internal.split(w, p, seen);
     end if;
     w.page_offset := 0;
     update torque.reconcile_window as t
     set page_offset = 0
     where t.window_id = w.window_id;
-    return torque_internal.judge_paged(w, p, seen, listed, as_of, at);
+    return torque_internal.judge_paged(w, p, seen, flaw, listed, as_of, at);
 end
 $$;

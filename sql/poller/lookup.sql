@@ -15,6 +15,20 @@ as $$
     )
 $$;
 
+-- When what was tried in vain so many times before is tried again.
+create function torque_internal.due_again(
+    at timestamptz,
+    tries integer,
+    at_first interval,
+    at_most interval
+)
+returns timestamptz
+language sql
+immutable
+as $$
+    select at + least(at_first * 2 ^ least(greatest(tries, 0), 20), at_most)
+$$;
+
 -- Puts an order among those to be looked up.
 create function torque_internal.want_lookup(
     of_order text,
@@ -107,7 +121,9 @@ begin
         tries = l.tries + 1,
         priority = 'verify',
         not_found_at = null,
-        due_at = at + least(interval '1 minute' * 2 ^ least(l.tries, 20), interval '1 day')
+        due_at = torque_internal.due_again(
+            at, l.tries, interval '1 minute', interval '1 day'
+        )
     where l.order_id = of_order;
 end
 $$;

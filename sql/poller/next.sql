@@ -6,12 +6,9 @@
 
 set search_path = pg_catalog, pg_temp;
 
--- The window of a kind that is due: the newest, which people look at first.
-create function torque_internal.due_window(
-    p torque_internal.poller,
-    of_kind text,
-    at timestamptz
-)
+-- The window of a kind that is due: the newest, which people look at first. One that has failed
+-- keeps no other waiting.
+create function torque_internal.due_window(of_kind text, at timestamptz)
 returns torque.reconcile_window
 language plpgsql
 stable
@@ -23,7 +20,7 @@ begin
     into w
     from torque.reconcile_window t
     where t.kind = of_kind
-        and t.verdict in ('open', 'incomplete', 'suspicious')
+        and t.verdict in ('open', 'incomplete')
         and (t.not_before is null or t.not_before <= at)
         and (
             t.job_id is null
@@ -35,62 +32,10 @@ begin
             )
         )
     order by
-        case when p.sort_order = 'oldest' then t.created_to end,
+        t.verdict desc,
         t.created_to desc
     limit 1;
     return w;
-end
-$$;
-
--- That window, cut so that it should fit on a page.
-create function torque_internal.next_window(
-    p torque_internal.poller,
-    of_kind text,
-    at timestamptz
-)
-returns torque.reconcile_window
-language plpgsql
-as $$
-declare
-    w torque.reconcile_window;
-    known bigint;
-    size constant integer := torque_internal.page_size(p);
-    rest bigint;
-begin
-    loop
-        w := torque_internal.due_window(p, of_kind, at);
-        -- One that was asked for already is asked for again as it is.
-        if w.window_id is null
-            or w.verdict <> 'open'
-            or w.pages > 0
-            or w.page_offset is not null
-            or not torque_internal.can_split(w, p)
-        then
-            return w;
-        end if;
-        known := torque_internal.known_orders(w.status, w.created_from, w.created_to);
-        if known > size * 19 / 20 and torque_internal.divide_known(w, p) then
-            continue;
-        end if;
-        if w.guess > size * 19 / 20 and w.status is null then
-            -- What the nearest total above leaves, now that more is known.
-            select a.expected + known - torque_internal.known_in_span(a, p)
-            into rest
-            from torque.reconcile_window a
-            where a.root_id = w.root_id
-                and a.created_from <= w.created_from
-                and a.created_to >= w.created_to
-                and a.expected is not null
-            order by a.created_to - a.created_from
-            limit 1;
-            w.guess := least(w.guess, rest);
-        end if;
-        if w.guess > size * 19 / 20 then
-            perform torque_internal.cut_off(w, p);
-            continue;
-        end if;
-        return w;
-    end loop;
 end
 $$;
 
@@ -175,7 +120,7 @@ begin
             from (
                 values ('tail', 1), ('open', 1), ('backfill', 1), ('audit', 2)
             ) as k(kind, place)
-            cross join lateral torque_internal.due_window(p, k.kind, at) as d
+            cross join lateral torque_internal.due_window(k.kind, at) as d
             union all
             select
                 d.priority || ' lookup',
@@ -282,7 +227,7 @@ begin
         priority := split_part(priority, ' ', 1);
         l := torque_internal.due_lookup(array[priority], at);
     else
-        w := torque_internal.next_window(p, priority, at);
+        w := torque_internal.due_window(priority, at);
     end if;
     if priority is null then
         possible_at := least(
@@ -322,7 +267,7 @@ begin
         created_from := torque_internal.wire_time(asked_from);
         created_to := torque_internal.wire_time(asked_to);
         status := w.status;
-        page_limit := torque_internal.page_size(p);
+        page_limit := torque_internal.page_size(w, p);
         page_offset := coalesce(w.page_offset, 0);
     end if;
     update torque_internal.poller

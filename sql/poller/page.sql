@@ -1,103 +1,34 @@
--- What of list-orders is asked for when a window is, and what an answer says. Replaced whole by
--- every migrate.
+-- What an answer of list-orders says. Replaced whole by every migrate.
 --
--- createdAt never changes, so a window of it has the same members for ever, while offsets slide
--- under whoever counts by them. A window is asked for some seconds wider than it is, whatever the
--- API takes "after" to mean.
+-- The life of a window, a span of createdAt that is to be covered whole:
+--
+--   plan ─▶ open ─next─▶ a page of it is asked for ─▶ its rows are taken in (drift)
+--            ▲                                                │
+--            │                                  judge: what does the page prove?
+--            │                                                │
+--            │   all that there is, and all that is known ────┼─▶ verified
+--            │   a count that agrees, of a final status ──────┼─▶ agreed
+--            │   more than a page, up to 50 of a past time ───┼─▶ paged: the next page is at
+--            │                                                │   an offset and shares rows
+--            │   more than that ── divide ────────────────────┼─▶ split: its parts are windows;
+--            │                                                │   it is verified as they are
+--            ├── asked again ◀── it contradicts itself, ──────┴─ 3 ─▶ incomplete: an alarm
+--            │                   or what is known                         │
+--            └────────────────── minutes to an hour later ◀───────────────┘
 
 set search_path = pg_catalog, pg_temp;
 
--- How many rows a page can have.
-create function torque_internal.page_size(p torque_internal.poller)
-returns integer
-language sql
-stable
-as $$
-    select least(torque_internal.setting('page_size'), p.page_cap)
-$$;
-
--- From the first to the last microsecond of seconds, so that an API that looks at no more than
--- seconds counts the same orders as one that looks closer. Whole days where the API rounds to them:
--- half a day more on each side then. What reaches up to now is asked for as far as tomorrow, once:
--- an API that takes the beginning of a day for its end would hide the day, and nothing show it.
-create function torque_internal.asked_from(w torque.reconcile_window, p torque_internal.poller)
-returns timestamptz
-language sql
-stable
-as $$
-    select case
-        when p.coarse_dates_at is null then
-            date_trunc('second', w.created_from) - interval '2 seconds'
-        else
-            date_trunc('day', w.created_from, 'UTC') - interval '12 hours'
-    end
-$$;
-
--- endDate of the requests for a window.
-create function torque_internal.asked_to(w torque.reconcile_window, p torque_internal.poller)
-returns timestamptz
-language sql
-stable
-as $$
-    select case
-        when p.coarse_dates_at is null
-            and (w.pages > 0 or w.created_to < w.opened_at - interval '5 minutes')
-        then
-            date_trunc('second', w.created_to) + interval '2.999999 seconds'
-        else
-            date_trunc('day', w.created_to, 'UTC') + interval '36 hours'
-    end
-$$;
-
--- How many orders made in that time, in that status or any, are here.
-create function torque_internal.known_orders(
-    of_status text,
-    since timestamptz,
-    until timestamptz
-)
-returns bigint
-language plpgsql
-stable
-as $$
-begin
-    return (
-        select count(*)
-        from torque.orders o
-        where o.created_at between since and until
-            and (of_status is null or o.status = of_status)
-    );
-end
-$$;
-
--- How many orders are here of the time that is asked for when a window is.
-create function torque_internal.known_in_span(
-    w torque.reconcile_window,
-    p torque_internal.poller
-)
-returns bigint
-language sql
-stable
-as $$
-    select torque_internal.known_orders(
-        w.status,
-        case
-            when p.coarse_dates_at is null then torque_internal.asked_from(w, p)
-            else date_trunc('day', torque_internal.asked_from(w, p), 'UTC')
-        end,
-        case
-            when p.coarse_dates_at is null then torque_internal.asked_to(w, p)
-            else date_trunc('day', torque_internal.asked_to(w, p), 'UTC') + interval '1 day'
-        end
-    )
-$$;
-
--- A page of list-orders: ids without repetition; created_ats in the order of the rows.
+-- ids without repetition; created_ats in the order of the rows that have one. odd_place: of the
+-- first row without an id or a createdAt. size: the most rows that the page could have.
 create type torque_internal.page as (
     total bigint,
     has_more boolean,
     page_limit integer,
+    size integer,
     row_count integer,
     unusable integer,
+    undated integer,
+    odd_place integer,
     ids text[],
     inside bigint,
     sort_order text,
@@ -106,11 +37,12 @@ create type torque_internal.page as (
 );
 
 -- What an answer of list-orders says about the window it was asked for. A row without an order_id
--- is one that cannot be used.
+-- is one that cannot be used. A word for a status that is not known is not one of another status.
 create function torque_internal.read_page(
     total bigint,
     has_more boolean,
     page_limit integer,
+    size integer,
     listed torque_internal.fact[],
     w torque.reconcile_window
 )
@@ -125,40 +57,89 @@ begin
         read_page.total,
         coalesce(read_page.has_more, false),
         read_page.page_limit,
+        read_page.size,
         count(r.n),
         count(r.n) filter (where r.order_id is null),
+        count(r.n) filter (where r.order_id is not null and r.created_at is null),
+        min(r.n) filter (where r.order_id is null or r.created_at is null),
         coalesce(array_agg(distinct r.order_id) filter (where r.order_id is not null), '{}'),
         count(distinct r.order_id) filter (
             where r.created_at >= w.created_from
                 and r.created_at < w.created_to
         ),
         case
-            when bool_or(r.created_at is null) then 'none'
             when bool_and(r.created_at <= r.before) and bool_and(r.created_at >= r.before) then null
             when bool_and(r.created_at <= r.before) then 'newest'
             when bool_and(r.created_at >= r.before) then 'oldest'
-            when count(r.n) > 1 then 'none'
+            when count(r.created_at) > 1 then 'none'
         end,
-        coalesce(array_agg(r.created_at order by r.n) filter (where r.n is not null), '{}'),
         coalesce(
-            bool_or(
-                w.status is not null
-                    and coalesce(r.status, r.claimed_status) is distinct from w.status
-            ),
-            false
-        )
+            array_agg(r.created_at order by r.n) filter (where r.created_at is not null), '{}'
+        ),
+        coalesce(bool_or(r.status <> w.status), false)
     into seen
     from (
         select
             u.ordinality as n,
             u.order_id,
-            u.claimed_status,
-            t.words ->> u.claimed_status as status,
+            torque_internal.status_of(u.claimed_status) as status,
             u.created_at,
-            coalesce(lag(u.created_at) over (order by u.ordinality), u.created_at) as before
+            coalesce(
+                lag(u.created_at) over (partition by u.created_at is null order by u.ordinality),
+                u.created_at
+            ) as before
         from unnest(listed) with ordinality as u
-        cross join torque_internal.rules t
     ) as r;
     return seen;
+end
+$$;
+
+-- Orders go from it to another sooner or later. False of no status, too.
+create function torque_internal.is_open_status(of_status text)
+returns boolean
+language sql
+stable
+as $$
+    select exists (
+        select
+        from torque.order_status s
+        where s.status = of_status
+            and not s.is_final
+    )
+$$;
+
+-- The known orders made in a time, in that status or any. Of those whose status is not final there
+-- is a short list.
+create function torque_internal.known_orders(
+    of_status text,
+    since timestamptz,
+    until timestamptz
+)
+returns table (
+    order_id text,
+    created_at timestamptz,
+    first_seen_at timestamptz,
+    newest_as_of timestamptz
+)
+language plpgsql
+stable
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+    if torque_internal.is_open_status(of_status) then
+        return query
+        select o.order_id, o.created_at, o.first_seen_at, o.newest_as_of
+        from torque.orders o
+        join torque_internal.open_order n
+            on n.order_id = o.order_id
+        where o.created_at between since and until
+            and o.status = of_status;
+    else
+        return query
+        select o.order_id, o.created_at, o.first_seen_at, o.newest_as_of
+        from torque.orders o
+        where o.created_at between since and until
+            and (of_status is null or o.status = of_status);
+    end if;
 end
 $$;

@@ -641,7 +641,7 @@ begin
     where l.wanted_at > at;
     update torque.reconcile_window as w
     set not_before = at
-    where w.verdict in ('open', 'incomplete', 'suspicious')
+    where w.verdict in ('open', 'incomplete')
         and w.not_before > at + interval '1 hour';
     update torque.reconcile_window as w
     set as_of = at

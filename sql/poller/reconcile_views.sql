@@ -80,7 +80,7 @@ create or replace view torque.incomplete_windows as
         w.opened_at,
         w.not_before as next_try_at
     from torque.reconcile_window w
-    where w.verdict in ('incomplete', 'suspicious');
+    where w.verdict = 'incomplete';
 comment on view torque.incomplete_windows is
     'Spans of createdAt whose orders may not all be here: the API''s answers contradict each other'
     ' or what is known.';
@@ -95,7 +95,7 @@ comment on column torque.incomplete_windows.created_from is
 comment on column torque.incomplete_windows.created_to is
     'and before then.';
 comment on column torque.incomplete_windows.verdict is
-    'incomplete or suspicious.';
+    'incomplete.';
 comment on column torque.incomplete_windows.problem is
     'What was wrong with the last answer.';
 comment on column torque.incomplete_windows.tries is
@@ -129,8 +129,8 @@ comment on view torque.reconcile_alarm is
     ' sweeps that it is about.';
 comment on column torque.reconcile_alarm.alarm is
     'blind (the newest orders have not been verified for ten times sweep_every), unreachable (the'
-    ' API does not answer), floor (what is left of its limit is the merchant''s own), incomplete,'
-    ' suspicious (windows), unauthorized (the API refuses the key), refused (it refuses a request),'
+    ' API does not answer), floor (what is left of its limit is the merchant''s own), incomplete'
+    ' (windows), unauthorized (the API refuses the key), refused (it refuses a request),'
     ' missing (orders that it does not know any more), unusable (orders of which it tells what'
     ' cannot be taken in), webhooks_silent, status_ignored (it does not filter by it).';
 comment on column torque.reconcile_alarm.subjects is
@@ -257,7 +257,7 @@ create or replace view torque.stat_reconcile as
         (
             select count(*)
             from torque.reconcile_window w
-            where w.verdict in ('incomplete', 'suspicious')
+            where w.verdict = 'incomplete'
         ) as windows_incomplete,
         (
             select count(*)
@@ -282,7 +282,6 @@ create or replace view torque.stat_reconcile as
         p.stopped_until is not null as is_stopped,
         array_remove(
             array[
-                p.sort_order,
                 case when p.coarse_dates_at is not null then 'dates by the day' end,
                 case when p.dates_ignored_at is not null then 'dates ignored' end,
                 case when p.offset_ignored_at is not null then 'offset ignored' end,

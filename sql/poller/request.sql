@@ -163,7 +163,7 @@ begin
     update torque.reconcile_window as w
     set not_before = null
     where w.job_id = $1
-        and w.verdict in ('incomplete', 'suspicious');
+        and w.verdict = 'incomplete';
     return true;
 end
 $$;

@@ -39,75 +39,14 @@ begin
         and w.opened_at <= r.opened_at;
     update torque_internal.alarm as a
     set cleared_at = at
-    where a.alarm in ('incomplete', 'suspicious')
+    where a.alarm = 'incomplete'
         and a.cleared_at is null
         and not exists (
             select
             from torque.reconcile_window w
             where w.kind = a.subject
-                and w.verdict in ('incomplete', 'suspicious')
+                and w.verdict = 'incomplete'
         );
-end
-$$;
-
--- A divided window is verified when its parts are, and when they have as many orders as it was said
--- to have; if not, it is counted once more.
-create function torque_internal.close_up(of_window bigint, at timestamptz)
-returns void
-language plpgsql
-as $$
-declare
-    w torque.reconcile_window;
-    p torque_internal.poller;
-    next_id bigint := of_window;
-begin
-    loop
-        select t.*
-        into w
-        from torque.reconcile_window t
-        where t.window_id = next_id;
-        if w.parent_id is null then
-            perform torque_internal.finish_root(w.window_id, at);
-            return;
-        end if;
-        next_id := w.parent_id;
-        select t.*
-        into w
-        from torque.reconcile_window t
-        where t.window_id = next_id;
-        if exists (
-            select
-            from torque.reconcile_window c
-            where c.parent_id = w.window_id
-                and c.verified_at is null
-        ) then
-            return;
-        end if;
-        select t.*
-        into p
-        from torque_internal.poller t;
-        if w.status is null and w.expected > torque_internal.known_in_span(w, p) then
-            update torque.reconcile_window as t
-            set
-                verdict = 'open',
-                problem = 'recount'
-            where t.window_id = w.window_id;
-            return;
-        end if;
-        update torque.reconcile_window as t
-        set
-            verified_at = at,
-            inside = c.inside,
-            as_of = c.as_of
-        from (
-            select
-                sum(c.inside) as inside,
-                min(c.as_of) as as_of
-            from torque.reconcile_window c
-            where c.parent_id = w.window_id
-        ) as c
-        where t.window_id = w.window_id;
-    end loop;
 end
 $$;
 
@@ -120,12 +59,103 @@ begin
     update torque.reconcile_window as t
     set
         page_offset = null,
-        first_total = null,
         seam = null
     where t.window_id = of_window
         and t.page_offset is not null;
     delete from torque_internal.paged_order o
     where o.window_id = of_window;
+end
+$$;
+
+-- The window stays open, three times; then it is incomplete, and asked for again after a while.
+create function torque_internal.contradict(
+    w torque.reconcile_window,
+    what text,
+    at timestamptz,
+    details text default null
+)
+returns text
+language plpgsql
+as $$
+declare
+    tries_max constant integer := 3;
+    has_failed constant boolean := w.tries + 1 >= tries_max;
+begin
+    update torque.reconcile_window as t
+    set
+        tries = t.tries + 1,
+        problem = what,
+        verdict = case when has_failed then 'incomplete' else 'open' end,
+        not_before = case when has_failed then
+            torque_internal.due_again(at, w.tries - 2, interval '5 minutes', interval '1 hour')
+        end
+    where t.window_id = w.window_id;
+    perform torque_internal.leave_pages(w.window_id);
+    if not has_failed then
+        return what;
+    end if;
+    perform torque_internal.raise_alarm(
+        'incomplete',
+        w.kind,
+        format('orders made from %s to %s: %s', w.created_from, w.created_to, what)
+            || coalesce(' (' || details || ')', ''),
+        at
+    );
+    return 'incomplete';
+end
+$$;
+
+-- A divided window is verified when its parts are, and when they have as many orders as it was said
+-- to have; if not, what was said of it or of them is wrong, and it is asked for anew.
+create function torque_internal.close_up(of_window bigint, at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    w torque.reconcile_window;
+    parts record;
+    next_id bigint := of_window;
+begin
+    loop
+        select t.*
+        into w
+        from torque.reconcile_window t
+        where t.window_id = next_id;
+        if w.parent_id is null then
+            perform torque_internal.finish_root(w.window_id, at);
+            return;
+        end if;
+        next_id := w.parent_id;
+        select
+            bool_and(c.verified_at is not null) as are_verified,
+            sum(c.inside) as inside,
+            min(c.as_of) as as_of
+        into parts
+        from torque.reconcile_window c
+        where c.parent_id = next_id;
+        if not parts.are_verified then
+            return;
+        end if;
+        select t.*
+        into w
+        from torque.reconcile_window t
+        where t.window_id = next_id;
+        if w.status is null and w.expected > parts.inside + (
+            select torque_internal.known_beside(w, p)
+            from torque_internal.poller p
+        ) then
+            delete from torque.reconcile_window c
+            where c.parent_id = w.window_id;
+            perform torque_internal.contradict(w, 'parts_missing', at);
+            return;
+        end if;
+        update torque.reconcile_window as t
+        set
+            verified_at = at,
+            inside = parts.inside,
+            as_of = parts.as_of
+        where t.window_id = w.window_id;
+    end loop;
 end
 $$;
 
@@ -160,43 +190,6 @@ begin
 end
 $$;
 
--- The window stays open, three times; then it is incomplete, and asked for again after a while.
-create function torque_internal.contradict(
-    w torque.reconcile_window,
-    what text,
-    at timestamptz,
-    named text default 'incomplete'
-)
-returns text
-language plpgsql
-as $$
-declare
-    tries_max constant integer := 3;
-    has_failed constant boolean := w.tries + 1 >= tries_max;
-begin
-    update torque.reconcile_window as t
-    set
-        tries = t.tries + 1,
-        problem = what,
-        verdict = case when has_failed then named else t.verdict end,
-        not_before = case when has_failed then
-            at + least(interval '5 minutes' * 2 ^ least(w.tries - 2, 10), interval '1 hour')
-        end
-    where t.window_id = w.window_id;
-    perform torque_internal.leave_pages(w.window_id);
-    if not has_failed then
-        return what;
-    end if;
-    perform torque_internal.raise_alarm(
-        named,
-        w.kind,
-        format('orders made from %s to %s: %s', w.created_from, w.created_to, what),
-        at
-    );
-    return named;
-end
-$$;
-
 -- Orders that should be in the answer and are not. From a list of one status they have gone on:
 -- a lookup tells where to. From a list of all they cannot go: the list is asked again, then the
 -- orders are looked up, and a list that hides what exists is told from one that was cut.
@@ -212,14 +205,16 @@ as $$
 begin
     return array(
         select o.order_id
-        from torque.orders o
-        where o.created_at >= w.created_from
-            and o.created_at < w.created_to
-            and (w.status is null or o.status = w.status)
+        from torque_internal.known_orders(w.status, w.created_from, w.created_to) as o
+        where o.created_at < w.created_to
             -- Lists may lag behind what is told of single orders.
             and o.first_seen_at < as_of - interval '60 seconds'
             and (w.status is null or o.newest_as_of < as_of - interval '5 seconds')
-            and o.order_id <> all (ids)
+            and not exists (
+                select
+                from unnest(ids) as u(order_id)
+                where u.order_id = o.order_id
+            )
             and not exists (
                 select
                 from torque.missing_order m
@@ -270,7 +265,8 @@ begin
         perform torque_internal.found_again(ids, at);
         return torque_internal.settle(w, 'verified', expected, cardinality(ids), inside, as_of, at);
     end if;
-    if w.status is null and w.tries = 0 then
+    -- Of several pages the last is asked for again.
+    if w.status is null and w.tries = 0 and w.page_offset is null then
         return torque_internal.contradict(w, 'absent', at);
     end if;
     if w.status is null then
@@ -283,7 +279,7 @@ begin
         perform torque_internal.want_lookup(of_order, 'verify', at, at);
     end loop;
     if cardinality(absent) > lookups_max then
-        return torque_internal.contradict(w, 'absent', at, 'suspicious');
+        return torque_internal.contradict(w, 'absent', at);
     elsif w.status is not null then
         return torque_internal.settle(w, 'verified', expected, cardinality(ids), inside, as_of, at);
     end if;
@@ -292,7 +288,6 @@ begin
         problem = 'absent',
         not_before = at + interval '30 seconds'
     where t.window_id = w.window_id;
-    perform torque_internal.leave_pages(w.window_id);
     return 'absent';
 end
 $$;

@@ -62,6 +62,9 @@ class Rules(unittest.TestCase):
         self.session.query(KNOWN % (
             literal(order_id), literal(status), time(created), status == "pending",
             time(first_seen), time(first_seen), time(first_seen if newest is None else newest)))
+        if status == "pending":
+            self.session.query("insert into torque_internal.open_order values (%s)"
+                               % literal(order_id))
 
     def window(self, since=-DAY, until=0, kind="audit", status=None, parent=None, opened=0, **more):
         """A window that is open, or as it is said to be; its number."""
@@ -260,7 +263,7 @@ class Verdicts(Rules):
         self.assertEqual(waits, [None, None, "300", "600", "1200", "2400", "3600", "3600", "3600"])
 
     def test_more_than_20_absent_orders_are_a_list_that_was_cut(self):
-        for count, verdict in ((20, "absent"), (21, "suspicious")):
+        for count, verdict in ((20, "absent"), (21, "incomplete")):
             with self.subTest(count):
                 self.session.query("savepoint here")
                 for number in range(count):
@@ -294,12 +297,15 @@ class Verdicts(Rules):
         self.assertEqual(self.column("as_of = %s" % time(50), whole), "t")
         self.assertEqual(self.column("inside", whole), "2")
 
-    def test_parts_that_miss_an_order_of_the_whole_have_it_counted_again(self):
+    def test_parts_that_miss_an_order_of_the_whole_are_divided_anew(self):
         self.known("a", -100)
-        whole = self.window(verdict="'split'", expected=2)
-        part = self.window(parent=whole)
-        self.settle(part, 0, 1)
-        self.assertEqual(self.column("verdict || ' ' || problem", whole), "open recount")
+        self.known("beside", 2)
+        for expected, verdict in ((2, "split"), (3, "open parts_missing")):
+            with self.subTest(expected):
+                whole = self.window(opened=DAY, verdict="'split'", expected=expected)
+                part = self.window(opened=DAY, parent=whole)
+                self.settle(part, 0, 1)
+                self.assertEqual(self.column("concat_ws(' ', verdict, problem)", whole), verdict)
 
     def test_a_newer_certificate_of_the_same_status_takes_the_place_of_what_it_covers(self):
         kept = {
@@ -349,6 +355,19 @@ class Verdicts(Rules):
         window = self.window(status="pending")
         self.assertEqual(self.page(window, rows(("o", -100, "completed"))), "other_status")
         self.assertEqual(self.column("verdict", window), "open")
+
+    def test_a_status_that_nobody_knows_is_no_proof_that_the_filter_is_ignored(self):
+        window = self.window(status="pending")
+        listed = ("o", -100, "pending"), ("p", -200, "on_hold"), ("q", -300, "created")
+        self.assertEqual(self.page(window, rows(*listed)), "verified")
+
+    def test_pages_that_share_no_row_are_read_again_from_where_they_met(self):
+        window = self.window(page_offset=100, expected=300, pages=1,
+                             seam="array['a', 'b']", problem="'x'")
+        answer = rows(*(("o%d" % n, -n, "completed") for n in range(100)))
+        answer["pagination"].update(total=300, hasMore=True)
+        self.assertEqual(self.page(window, answer, offset=100), "seam")
+        self.assertEqual(self.column("page_offset", window), "50")
 
     def test_twice_a_date_out_of_the_span_is_a_habit_and_once_is_none(self):
         window = self.window()
@@ -609,13 +628,19 @@ class Work(Rules):
         self.assertEqual(self.next_priority(), "backfill lookup")
 
     def next_window(self, at=0):
-        return self.value("w.window_id from torque_internal.poller p,"
-                          " torque_internal.next_window(p, 'audit', %s) w" % time(at))
+        return self.value("w.window_id from torque_internal.due_window('audit', %s) w" % time(at))
 
     def test_a_window_that_has_to_wait_is_not_asked_for_before(self):
         window = self.window(not_before=time(10), pages=1)
         self.assertIsNone(self.next_window(9.999))
         self.assertEqual(self.next_window(10), window)
+
+    def test_a_window_that_has_failed_is_asked_for_after_all_older_ones(self):
+        failed = self.window(-100, 0, verdict="'incomplete'", not_before=time(0))
+        older = self.window(-300, -200)
+        self.assertEqual(self.next_window(), older)
+        self.session.query("delete from torque.reconcile_window where window_id = " + older)
+        self.assertEqual(self.next_window(), failed)
 
     def plan(self, at):
         self.session.query("select torque_internal.plan_work(%s)" % time(at))
