@@ -42,3 +42,13 @@ void address_reach(struct address *address);
 
 /* As address_read() takes it. */
 void address_write(const struct address *address, char out[ADDRESS_TEXT_MAX]);
+/* Without the port, and without brackets. */
+void address_write_host(const struct address *address, char out[ADDRESS_HOST_MAX]);
+
+/* Of whoever is at the other end of the socket; IPv4 in IPv6's clothes is IPv4. len 0: neither. */
+void address_of_peer(int fd, struct address *ret_address);
+
+/* Addresses and prefixes with spaces between: "127.0.0.1 10.0.0.0/8 2001:db8::/32". A prefix has no
+ * bit set behind its length. */
+bool address_is_list(struct text list);
+bool address_is_listed(const struct address *address, struct text list);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "flow/sender.h"
 #include "order/event.h"
 
 enum { INTAKE_RETRY_AFTER_S = 1, INTAKE_ANSWER_BODY_MAX = 64 };
@@ -23,6 +24,7 @@ struct intake {
 	char *path;
 	char *signature_header;
 	char *business;
+	char *trusted_proxies;
 	struct signature_rules rules; /* secrets borrowed */
 	struct log_limit refusals;
 	struct json_room room; /* of the delivery that is being read */
@@ -102,23 +104,37 @@ static void answer_unavailable(struct exchange *exchange)
 	exchange_answer(exchange, &answer);
 }
 
-static void log_refusal(struct intake *intake, enum signature_verdict verdict)
+/* Whose it was, and what its sender was told: this is where a wrong secret is looked for. */
+static void log_refusal(struct intake *intake, struct exchange *exchange,
+	const struct http_request *request, enum signature_verdict verdict)
 {
 	int64_t count = log_limit(&intake->refusals);
+	char id[EXCHANGE_ID_MAX];
+	struct sender sender;
 
-	if (count > 0) {
-		log_event(LOG_INFO, "delivery_refused",
-			LOG_FIELDS(LOG_STRING("signature", signature_verdict_name(verdict)),
-				LOG_INT("count", count)));
+	if (count == 0) {
+		return;
 	}
+	exchange_name(exchange, id);
+	sender_find(exchange_peer(exchange), request, text_of(intake->trusted_proxies), &sender);
+
+	struct log_field client = LOG_STRING("client", sender.client);
+
+	if (sender.client[0] == '\0') {
+		client.kind = LOG_KIND_END;
+	}
+	log_event(LOG_INFO, "delivery_refused",
+		LOG_FIELDS(LOG_STRING("signature", signature_verdict_name(verdict)),
+			LOG_STRING("peer", sender.peer), LOG_STRING("request", id),
+			LOG_INT("count", count), client));
 }
 
-static void answer_refused(
-	struct intake *intake, struct exchange *exchange, enum signature_verdict verdict)
+static void answer_refused(struct intake *intake, struct exchange *exchange,
+	const struct http_request *request, enum signature_verdict verdict)
 {
 	struct answer answer = { .status = 401 };
 
-	log_refusal(intake, verdict);
+	log_refusal(intake, exchange, request, verdict);
 	if (verdict == SIGNATURE_UNCHECKED) {
 		answer_unavailable(exchange);
 		return;
@@ -141,7 +157,7 @@ static void delivery_arrived(
 	enum signature_verdict verdict =
 		signature_verify(&intake->rules, &claim, body, clock_wall_us(), &secret);
 	if (verdict != SIGNATURE_GENUINE) {
-		answer_refused(intake, exchange, verdict);
+		answer_refused(intake, exchange, request, verdict);
 		return;
 	}
 	metrics_add(secret == 0 ? METRIC_SIGNATURE_CURRENT : METRIC_SIGNATURE_PREVIOUS, 1);
@@ -236,9 +252,11 @@ static void set_options(struct intake *intake, const struct intake_options *opti
 	free(intake->path);
 	free(intake->signature_header);
 	free(intake->business);
+	free(intake->trusted_proxies);
 	intake->path = memory_copy(options->path);
 	intake->signature_header = memory_copy(options->signature_header);
 	intake->business = memory_copy(options->business);
+	intake->trusted_proxies = memory_copy(options->trusted_proxies);
 	intake->rules = options->rules;
 }
 
@@ -273,6 +291,7 @@ void intake_free(struct intake *intake)
 	free(intake->path);
 	free(intake->signature_header);
 	free(intake->business);
+	free(intake->trusted_proxies);
 	free(intake->room.memory);
 	free(intake);
 }

@@ -16,6 +16,7 @@ struct intake_options {
 		rules; /* secrets are borrowed until intake_change() or intake_free() */
 	const char *signature_header; /* scheme torque and timestamped */
 	const char *business;         /* the business id; "" = any */
+	const char *trusted_proxies;  /* as address_is_list() takes them; "" = none */
 };
 
 /* batch is borrowed. NULL with a sentence in problem. */

@@ -8,6 +8,7 @@
 
 #include <sys/queue.h>
 
+#include "base/address.h"
 #include "http/request.h"
 #include "http/stream.h"
 #include "io/loop.h"
@@ -70,6 +71,7 @@ struct connection {
 	TAILQ_ENTRY(connection) waiter; /* in set->waiting, while it waits */
 	TAILQ_ENTRY(connection) turn;   /* in set->knocking or set->shaking, as its phase says */
 	TAILQ_ENTRY(connection) chore;  /* in set->chores_due, while chore_due */
+	struct address peer;            /* len 0: not known */
 	struct stream *stream;          /* NULL: there was no memory for it */
 	struct loop_timer *timer;
 	int64_t timer_due_ms; /* when the timer fires; 0 = stopped */

@@ -13,12 +13,13 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 
-enum { EXCHANGE_MAGIC = 0x45584348, REQUEST_ID_MAX = 24 };
+enum { EXCHANGE_MAGIC = 0x45584348 };
 
 struct exchange {
 	unsigned magic;
 	struct connection *connection;
-	void *tag; /* valid when held */
+	uint64_t number; /* that makes its id; 0 = it has none yet */
+	void *tag;       /* valid when held */
 	bool held;
 };
 
@@ -57,14 +58,37 @@ void exchange_lose(struct connection *connection)
 	}
 }
 
+static void write_id(const struct connection_set *set, uint64_t number, char out[EXCHANGE_ID_MAX])
+{
+	snprintf(out, EXCHANGE_ID_MAX, "%08x-%llx", set->id_prefix, (unsigned long long)number);
+}
+
+void exchange_name(struct exchange *exchange, char out[EXCHANGE_ID_MAX])
+{
+	struct connection_set *set = exchange->connection->set;
+
+	if (exchange->number == 0) {
+		exchange->number = ++set->error_count;
+	}
+	write_id(set, exchange->number, out);
+}
+
+const struct address *exchange_peer(const struct exchange *exchange)
+{
+	return &exchange->connection->peer;
+}
+
 /* Its id tells one error from another. */
 static size_t make_error(
-	struct connection_set *set, unsigned status, int64_t now_us, char out[ANSWER_ERROR_MAX])
+	struct connection *connection, unsigned status, int64_t now_us, char out[ANSWER_ERROR_MAX])
 {
-	char id[REQUEST_ID_MAX];
+	char id[EXCHANGE_ID_MAX];
 
-	snprintf(id, sizeof(id), "%08x-%llx", set->id_prefix,
-		(unsigned long long)++set->error_count);
+	if (connection->exchange) {
+		exchange_name(connection->exchange, id);
+	} else {
+		write_id(connection->set, ++connection->set->error_count, id);
+	}
 	return answer_error(status, now_us, id, out);
 }
 
@@ -76,7 +100,7 @@ static bool send_answer(struct connection *connection, const struct answer *answ
 	size_t head_len;
 
 	if (body.len == 0 && answer->status >= 400) {
-		body.len = make_error(connection->set, answer->status, now_us, error);
+		body.len = make_error(connection, answer->status, now_us, error);
 		body.ptr = error;
 	}
 	head_len = answer_head(answer, body.len, keep_alive, now_us, head);

@@ -23,6 +23,13 @@ struct exchange_events {
 	void (*exchange_gone)(void *owner, void *tag);
 };
 
+enum { EXCHANGE_ID_MAX = 32 };
+
+/* Whose request it is; borrowed. */
+const struct address *exchange_peer(const struct exchange *exchange);
+/* The requestId that its error, if it gets one, tells the peer. */
+void exchange_name(struct exchange *exchange, char out[EXCHANGE_ID_MAX]);
+
 /* Keep the exchange for a later answer; tag comes back with exchange_gone. */
 void exchange_hold(struct exchange *exchange, void *tag);
 

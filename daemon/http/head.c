@@ -408,6 +408,18 @@ struct text head_find(const struct head *head, struct text name, size_t *ret_cou
 	return first;
 }
 
+bool head_find_from_end(
+	const struct head *head, struct text name, size_t behind, struct text *ret_value)
+{
+	for (size_t i = head->field_count; i > 0; i--) {
+		if (has_name(head, i - 1, name) && behind-- == 0) {
+			*ret_value = value_of(head, i - 1);
+			return true;
+		}
+	}
+	return false;
+}
+
 bool head_lists(const struct head *head, struct text name, struct text word)
 {
 	for (size_t i = 0; i < head->field_count; i++) {

@@ -72,5 +72,10 @@ static inline struct text head_text(const struct head *head, struct span span)
 /* The first field of that name (any case), trimmed; *ret_count says how many there are. */
 struct text head_find(const struct head *head, struct text name, size_t *ret_count);
 
+/* The field of that name which has so many more of it behind it, trimmed. False: there are not so
+ * many. */
+bool head_find_from_end(
+	const struct head *head, struct text name, size_t behind, struct text *ret_value);
+
 /* Is the word, in any case, in the comma-separated list of any field of that name? */
 bool head_lists(const struct head *head, struct text name, struct text word);

@@ -52,6 +52,12 @@ struct text request_field(const struct http_request *request, struct text name, 
 	return head_find(request->head, name, ret_count);
 }
 
+bool request_field_from_end(
+	const struct http_request *request, struct text name, size_t behind, struct text *ret_value)
+{
+	return head_find_from_end(request->head, name, behind, ret_value);
+}
+
 static bool no(struct request_reader *reader, uint16_t status, const char *reason)
 {
 	return grammar_refuse(&reader->refusal, status, reason);

@@ -25,6 +25,10 @@ struct http_request {
 /* The first field of that name (any case), trimmed; *ret_count says how many there are. */
 struct text request_field(const struct http_request *request, struct text name, size_t *ret_count);
 
+/* The last field of that name, or the one with so many of them behind it. False: there is none. */
+bool request_field_from_end(const struct http_request *request, struct text name, size_t behind,
+	struct text *ret_value);
+
 enum request_step {
 	REQUEST_MORE,    /* everything given was consumed, more is needed */
 	REQUEST_HEAD,    /* the header section is complete: look at it, then go on or give up */

@@ -263,6 +263,7 @@ static void connection_arrived(void *owner, int fd)
 
 	connection->magic = CONNECTION_MAGIC;
 	connection->set = set;
+	address_of_peer(fd, &connection->peer);
 	connection->timer = loop_timer_new(server->loop, timer_fired, connection);
 	connection->reader = request_reader_new(server->body_max);
 	make_room(server);

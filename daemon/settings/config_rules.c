@@ -39,6 +39,10 @@ const struct config_rule config_rules[CONFIG_KEY_COUNT] = {
 	[CONFIG_LISTEN_PUBLIC_URL] = { "listen", "public_url", "", true,
 		"The URL under which Torque reaches this receiver: what is given as webhookUrl.",
 		{ .type = VALUE_URL, .optional = true }, FIELD(listen.public_url) },
+	[CONFIG_LISTEN_TRUSTED_PROXY] = { "listen", "trusted_proxy", "", true,
+		"Proxies before this receiver: the sender of which they tell in X-Forwarded-For is "
+		"logged when a delivery is refused. Empty: none is believed.",
+		{ .type = VALUE_NETWORKS, .optional = true }, FIELD(listen.trusted_proxy) },
 	[CONFIG_LISTEN_MAX_CONNECTIONS] = { "listen", "max_connections", "10000", false,
 		"Connections at one time; beyond them accepting pauses. Each takes a descriptor.",
 		{ .type = VALUE_COUNT, .min = 1, .max = 1000000 }, FIELD(listen.connections_max) },

@@ -45,6 +45,7 @@ struct intake_options options_intake(
 		.rules = secrets_rules(secrets),
 		.signature_header = settings->webhook.header,
 		.business = settings->torque.business_id,
+		.trusted_proxies = settings->listen.trusted_proxy,
 	};
 }
 

@@ -19,6 +19,7 @@ struct settings {
 		const char *tls_certificate; /* a path, as are tls_key and ca_file */
 		const char *tls_key;
 		const char *public_url;
+		const char *trusted_proxy; /* as address_is_list() takes it */
 		size_t connections_max;
 	} listen;
 	struct {

@@ -38,6 +38,8 @@ static const struct form {
 		.units = { { "MiB", 1048576 }, { "KiB", 1024 }, { "B", 1 } } },
 	[VALUE_ADDRESS] = { .expected = "a numeric address and a port, as 127.0.0.1:8480 or "
 					"[::1]:8480" },
+	[VALUE_NETWORKS] = { .expected = "numeric addresses and prefixes with spaces between, as "
+					 "127.0.0.1 10.0.0.0/8" },
 	[VALUE_FILE] = { .expected = "/an/absolute/path or credential:NAME" },
 	[VALUE_SECRET] = { .expected = "credential:NAME or file:/an/absolute/path" },
 	[VALUE_PATH] = { .expected = "the path of a URL, from its first / on, without ? # % and "
@@ -153,6 +155,8 @@ static bool fits(const struct value_rule *rule, struct text value, int64_t *ret_
 		       in_bounds(rule, *ret_number);
 	case VALUE_ADDRESS:
 		return address_read(value, &ignored);
+	case VALUE_NETWORKS:
+		return address_is_list(value);
 	case VALUE_FILE:
 		return is_absolute(value) || is_credential(value);
 	case VALUE_SECRET:

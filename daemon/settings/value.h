@@ -21,6 +21,7 @@ enum value_type {
 	VALUE_DURATION, /* number: milliseconds */
 	VALUE_SIZE,     /* number: bytes */
 	VALUE_ADDRESS,  /* IPv4:port or [IPv6]:port */
+	VALUE_NETWORKS, /* addresses and prefixes, with spaces between */
 	VALUE_FILE,     /* /absolute/path or credential:NAME */
 	VALUE_SECRET,   /* credential:NAME or file:/absolute/path */
 	VALUE_PATH,     /* the path of a URL */

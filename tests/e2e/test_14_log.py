@@ -111,5 +111,35 @@ class NoReader(case.WithDatabase):
             self.assertEqual(os.readlink("/proc/%d/fd/%d" % (closed.pid, fd)), "/dev/null")
 
 
+class Refused(case.WithDatabase):
+    def refuse(self, orderd, forwarded):
+        """A forged delivery; its own requestId, and what the log says of it. One line a second is
+        told, of which this one is to be one."""
+        def told():
+            with http.Connection(orderd.address, 10) as connection:
+                answer = connection.request(body=b"{}", headers=dict(
+                    {"X-Torque-Signature": "00" * 32}, **forwarded))
+                name = "%s:%d" % connection.socket.getsockname()
+            found = re.search(r"event=delivery_refused .* request=%s .*\n"
+                              % answer.json()["requestId"], orderd.log())
+            return found and (name, found.group(0))
+        return wait.until(told, 20, "a line is due")
+
+    def test_the_line_tells_peer_and_request_and_believes_trusted_proxies_only(self):
+        orderd = daemon.Daemon(self.database)
+        self.addCleanup(orderd.close)
+        forged = {"X-Forwarded-For": "203.0.113.5, 198.51.100.7"}
+        name, line = self.refuse(orderd, forged)
+        self.assertIn("signature=forged peer=%s " % name, line)
+        self.assertNotIn("client", line)
+        orderd.change({"listen": {"trusted_proxy": "10.0.0.0/8 127.0.0.0/8"}})
+        orderd.reload()
+        orderd.says("reloaded")
+        name, line = self.refuse(orderd, forged)
+        self.assertIn("peer=%s " % name, line)
+        self.assertIn(" client=198.51.100.7\n", line)
+        self.assertNotIn("203.0.113.5", orderd.log())
+
+
 if __name__ == "__main__":
     tap.main()

@@ -328,7 +328,8 @@ static void check_taken(void)
 /* Each key has another value than by default, and another one than its neighbours. */
 static const char other_values[] =
 	"[listen]\naddress = 127.0.0.1:1\npath = /p\ntls_certificate = /c\n"
-	"tls_key = credential:k\npublic_url = https://u\nmax_connections = 77\n"
+	"tls_key = credential:k\npublic_url = https://u\ntrusted_proxy = ::1 10.0.0.0/8\n"
+	"max_connections = 77\n"
 	"[admin]\naddress = 127.0.0.1:2\nreconcile_address = 127.0.0.1:3\n"
 	"[database]\nconninfo = dbname=d\nconnections = 5\nallow_unsafe_fsync = yes\n"
 	"notify = no\n"
@@ -358,6 +359,7 @@ static void check_members(void)
 			strcmp(is->listen.tls_certificate, "/c") == 0 &&
 			strcmp(is->listen.tls_key, "/d/k") == 0 &&
 			strcmp(is->listen.public_url, "https://u") == 0 &&
+			strcmp(is->listen.trusted_proxy, "::1 10.0.0.0/8") == 0 &&
 			is->listen.connections_max == 77,
 		"[listen] fills its members, and a credential is where it lies");
 	CHECK(strcmp(is->admin.address, "127.0.0.1:2") == 0 &&

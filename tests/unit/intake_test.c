@@ -83,6 +83,7 @@ static void open_intake(enum signature_scheme scheme)
 		.rules = { .scheme = scheme },
 		.signature_header = "X-Signature",
 		.business = "",
+		.trusted_proxies = "",
 	};
 	struct problem problem = { "" };
 
