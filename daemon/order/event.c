@@ -13,7 +13,6 @@ enum reason {
 	TOO_DEEP,
 	BAD_JSON,
 	NO_ENVELOPE,
-	TWO_ENVELOPES,
 	NO_DATA,
 	WRONG_BUSINESS,
 	NO_ORDER_ID,
@@ -27,7 +26,6 @@ static const char *const reason_names[REASON_COUNT] = {
 	[TOO_DEEP] = "too_deep",
 	[BAD_JSON] = "bad_json",       /* syntax, encoding, a name twice */
 	[NO_ENVELOPE] = "no_envelope", /* neither an event nor a status */
-	[TWO_ENVELOPES] = "two_envelopes",
 	[NO_DATA] = "no_data",
 	[WRONG_BUSINESS] = "wrong_business",
 	[NO_ORDER_ID] = "no_order_id",
@@ -57,20 +55,16 @@ static enum reason gather(struct text body, struct json_room *room, struct event
 	case JSON_FINE:
 		break;
 	}
-	/* As long as the database reads bodies, what its jsonb refuses is of no use to it. */
-	return event->outer.unstorable ? BAD_JSON : USABLE;
+	return USABLE;
 }
 
-/* By the name of its type; without one, by the place of its order's id. */
+/* By the name of its type; with none or with both, by the place of its order's id. */
 static enum reason find_form(struct event *event)
 {
 	bool first = field_given(&event->outer, FIELD_EVENT);
 	bool second = field_given(&event->outer, FIELD_TYPE);
 
-	if (first && second) {
-		return TWO_ENVELOPES;
-	}
-	event->second_form = second || (!first && !field_given(&event->outer, FIELD_ORDER_ID));
+	event->second_form = first == second ? !field_given(&event->outer, FIELD_ORDER_ID) : second;
 	event->order = event->second_form ? &event->inner : &event->outer;
 	event->order_id = event->second_form ? FIELD_ID : FIELD_ORDER_ID;
 	if (!first && !second && !field_given(event->order, FIELD_STATUS)) {

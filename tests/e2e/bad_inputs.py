@@ -165,12 +165,17 @@ def syntax_rows():
     for name, raw in [
         ("overlong C0 AF", b"\xc0\xaf"), ("CESU `ED A0 80`", b"\xed\xa0\x80"),
         ("F4 90 beyond U+10FFFF", b"\xf4\x90\x80\x80"), ("lone continuation", b"\x80"),
-        ("Latin-1 e9", b"caf\xe9"), ("lone high surrogate", rb"\ud800"),
-        ("lone low surrogate", rb"\udc00"), ("inverted pair", rb"\udc00\ud800"),
-        ("`\\u0000` in a value", rb"a\u0000b"), ("raw NUL in a string", b"a\0b"),
+        ("Latin-1 e9", b"caf\xe9"), ("raw NUL in a string", b"a\0b"),
         ("raw control characters in a string", b"a\x01\n\x1fb"),
     ]:
         yield name, holed(b'"' + raw + b'"'), "bad_json"
+    for name, raw in [
+        ("lone high surrogate", rb"\ud800"), ("lone low surrogate", rb"\udc00"),
+        ("inverted pair", rb"\udc00\ud800"), ("`\\u0000` in a value", rb"a\u0000b"),
+    ]:
+        yield name, holed(b'"' + raw + b'"'), "applied"
+        yield (name + " in a name", first_name(FIRST).replace(FIRST.encode(), raw),
+               "applied, unknown customer_first_name")
     for name, raw in [("U+2028", "\u2028"), ("RTL override", "\u202e"), ("ZWJ", "a\u200db"),
                       ("emoji", "\U0001f600"), ("noncharacter U+FFFF", "\uffff")]:
         yield name + " in a name", first_name(FIRST + raw), "applied"
@@ -221,7 +226,7 @@ def value_rows():
     yield "currency USDX", currency("USDX"), "applied"
     yield "status `Completed`", status('"Completed"'), "applied"
     yield "status ` completed`", status('" completed"'), "applied"
-    yield "status `completed\\u0000`", status(r'"completed\u0000"'), "bad_json"
+    yield "status `completed\\u0000`", status(r'"completed\u0000"'), "applied, unknown status"
     yield "status unknown", status('"on_hold"'), "applied"
     yield "status empty", status('""'), "applied"
     yield "status null", status("null"), "applied"
@@ -237,7 +242,7 @@ def value_rows():
     yield "data missing", without("data"), "no_data"
     for value in (None, [], "x"):
         yield "data " + json.dumps(value), data_is(value), "no_data"
-    yield "both envelopes", envelope(lambda body: body.update(type="order.paid")), "two_envelopes"
+    yield "both envelopes", envelope(lambda body: body.update(type="order.paid")), "applied"
     yield "no event but a status", without("event"), "applied"
     yield "neither an event nor a status", envelope(
         lambda body: (body.pop("event"), body["data"].pop("status"))), "no_envelope"

@@ -90,8 +90,8 @@ static bool is_json(struct text text, struct json_room *room, enum json_kind kin
 	struct json value;
 
 	json_begin(&reader, text, room);
-	return json_read(&reader, &value) && json_end(&reader) && !value.unstorable &&
-	       (kind == JSON_KIND_ABSENT || value.kind == kind);
+	return json_read(&reader, &value) && json_end(&reader) &&
+	       (kind == JSON_KIND_ABSENT || (value.kind == kind && !value.unstorable));
 }
 
 static bool is_amount(struct text number)

@@ -86,8 +86,8 @@ select c.n, c.c, (c.c ->> 'faults')::text[] as faults,
 from col c
 join (select n, j from doc where is_read and not is_unstorable offset 0) as d using (n)
 cross join lateral (
-    select d.j ->> 'type' is not null
-        or d.j ->> 'event' is null and d.j #>> '{data,orderId}' is null as is_second
+    select case when (d.j ->> 'type' is null) = (d.j ->> 'event' is null)
+        then d.j #>> '{data,orderId}' is null else d.j ->> 'type' is not null end as is_second
 ) as f;
 """
 

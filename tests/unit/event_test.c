@@ -52,10 +52,14 @@ static const struct event_case envelope_cases[] = {
 	{ "form 2", TEXT_INIT(FORM_2("{\"id\":\"order_1\"}")), NULL },
 	{ "neither event nor type", TEXT_INIT("{\"data\":{\"orderId\":\"order_1\"}}"),
 		"no_envelope" },
-	{ "both event and type",
-		TEXT_INIT("{" CREATED "\"type\":\"order.created\","
+	{ "of event and type the one whose order is told counts",
+		TEXT_INIT("{" CREATED "\"type\":\"order.paid\","
 			  "\"data\":{\"orderId\":\"order_1\"}}"),
-		"two_envelopes" },
+		NULL },
+	{ "so in form 2",
+		TEXT_INIT("{" CREATED "\"type\":\"order.paid\","
+			  "\"data\":{\"order\":{\"id\":\"order_1\"}}}"),
+		NULL },
 	{ "null is absent: type beside event",
 		TEXT_INIT("{" CREATED "\"type\":null,"
 			  "\"data\":{\"orderId\":\"order_1\"}}"),
@@ -131,7 +135,21 @@ static const struct event_case envelope_cases[] = {
 	{ "a status that is an array is absent", TEXT_INIT(STATUS("[\"pending\"]")),
 		"faults {status}" },
 	{ "a status that is true is absent", TEXT_INIT(STATUS("true")), "faults {status}" },
-	{ "a status with an escaped NUL", TEXT_INIT(STATUS("\"completed\\u0000\"")), BAD },
+	{ "a status with an escaped NUL is absent", TEXT_INIT(STATUS("\"completed\\u0000\"")),
+		"faults {status}" },
+	{ "half a surrogate pair in a status is absent", TEXT_INIT(STATUS("\"\\ud800\"")),
+		"faults {status}" },
+	{ "an event with an escaped NUL beside a status is taken",
+		TEXT_INIT("{\"event\":\"a\\u0000\",\"data\":{\"orderId\":\"order_1\","
+			  "\"status\":\"paid\"}}"),
+		"faults {event_type}" },
+	{ "an event with an escaped NUL and no status",
+		TEXT_INIT("{\"event\":\"a\\u0000\",\"data\":{\"orderId\":\"order_1\"}}"),
+		"no_envelope" },
+	{ "an escaped NUL costs its own field alone",
+		TEXT_INIT(ORDER("\"customerData\":{\"firstName\":\"a\\u0000\"},"
+				"\"cart\":{\"total\":5,\"currency\":\"\\udc00\"}")),
+		"faults {customer_first_name,currency}" },
 	{ "a status that is a number in form 2 is absent",
 		TEXT_INIT(FORM_2("{\"id\":\"order_1\",\"status\":2}")), "faults {status}" },
 };
@@ -177,7 +195,7 @@ static const struct event_case id_cases[] = {
 	{ "a space in front", TEXT_INIT(ID("\" order_1\"")), "bad_order_id" },
 	{ "a space behind", TEXT_INIT(ID("\"order_1 \"")), "bad_order_id" },
 	{ "a newline behind", TEXT_INIT(ID("\"order_1\\n\"")), "bad_order_id" },
-	{ "an escaped NUL behind", TEXT_INIT(ID("\"order_1\\u0000\"")), BAD },
+	{ "an escaped NUL behind", TEXT_INIT(ID("\"order_1\\u0000\"")), "bad_order_id" },
 	{ "an escaped underscore is an underscore", TEXT_INIT(ID("\"order\\u005f1\"")), NULL },
 	{ "a bad one in form 2", TEXT_INIT(FORM_2("{\"id\":\"a/b\"}")), "bad_order_id" },
 	{ "another number in form 2", TEXT_INIT(FORM_2("{\"id\":5.0}")), "bad_order_id" },
@@ -275,6 +293,14 @@ static const struct {
 			  "\"created\":1705312800}"),
 		"evt_1", "order.paid", "paid", TIME_US },
 	{ "no status is none", TEXT_INIT(PLAIN), "", "order.created", NULL, 0 },
+	{ "with type beside event the event is told where its order is",
+		TEXT_INIT("{\"event\":\"order.created\",\"type\":\"order.paid\","
+			  "\"data\":{\"orderId\":\"order_1\"}}"),
+		"", "order.created", NULL, 0 },
+	{ "with event beside type the type is told where its order is",
+		TEXT_INIT("{\"id\":\"evt_1\",\"event\":\"order.created\",\"type\":\"order.paid\","
+			  "\"data\":{\"order\":{\"id\":\"order_1\"}}}"),
+		"evt_1", "order.paid", NULL, 0 },
 	{ "a status of null is none", TEXT_INIT(STATUS("null")), "", "order.created", NULL,
 		TIME_US },
 	{ "an empty status is a word", TEXT_INIT(STATUS("\"\"")), "", "order.created", "",
