@@ -464,7 +464,8 @@ comment on column torque.order_events.faults is
 comment on column torque.order_events.assumed is
     'What in it was read with an assumption, such as a time without a zone; null: nothing.';
 comment on column torque.order_events.payload is
-    'The text as it came, the evidence; null when it was put away.';
+    'The text as it came, the evidence; null when it was put away. May hold what jsonb refuses, as'
+    ' \u0000.';
 comment on column torque.order_events.items_hash is 'Internal: of items.';
 comment on column torque.order_events.recorded_xid is
     'Internal: the transaction that recorded it, for readers who follow the table.';
@@ -473,6 +474,11 @@ comment on column torque.order_events.recorded_xid is
 -- transaction ids say up to where a reader has seen them all.
 create index order_events_recorded_xid_idx
     on torque.order_events (recorded_xid);
+
+-- For torque.odd_values: no fact without an odd value is in it, and its time does not change.
+create index order_events_odd_idx
+    on torque.order_events (received_at)
+    where faults is not null or assumed is not null;
 
 create table torque.quarantine (
     body_key bytea not null,

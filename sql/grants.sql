@@ -42,6 +42,7 @@ grant select
         torque.status_alias,
         torque.status_move,
         torque.event_status,
+        torque.odd_values,
         torque.suspect_orders,
         torque.unknown_statuses
     to torque_analyst;

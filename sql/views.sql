@@ -31,6 +31,42 @@ comment on column torque.unknown_statuses.orders is 'Of how many orders.';
 comment on column torque.unknown_statuses.first_received_at is 'When it was first met.';
 comment on column torque.unknown_statuses.last_received_at is 'When it was last met.';
 
+-- From the index of facts that have one, and never from a payload.
+create or replace view torque.odd_values as
+    select
+        e.received_at,
+        e.order_id,
+        e.source,
+        e.event_key,
+        o.field,
+        o.kind
+    from torque.order_events e
+    cross join lateral (
+        select
+            f.field,
+            'fault' as kind
+        from unnest(e.faults) as f (field)
+        union all
+        select
+            a.field,
+            'assumed'
+        from unnest(e.assumed) as a (field)
+    ) as o
+    where e.faults is not null or e.assumed is not null;
+comment on view torque.odd_values is
+    'What in a fact could not be used, or was read with an assumption. One row a field of a fact;'
+    ' ask for a time, as in received_at > now() - interval ''1 day''.';
+comment on column torque.odd_values.received_at is 'When the fact first reached the receiver.';
+comment on column torque.odd_values.order_id is 'The order it speaks of.';
+comment on column torque.odd_values.source is 'Where it came from, as in torque.order_events.';
+comment on column torque.odd_values.event_key is
+    'With order_id the fact in torque.order_events, and its payload what was sent.';
+comment on column torque.odd_values.field is
+    'A column of torque.orders, or items. and one of torque.order_items.';
+comment on column torque.odd_values.kind is
+    'fault: it is unknown; assumed: it was read with an assumption, such as a time without a zone'
+    ' or an amount in a string.';
+
 -- A hint, not a verdict: a total may have parts that nobody tells of, such as a tax.
 create or replace view torque.suspect_orders as
     with cart as (

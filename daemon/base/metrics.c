@@ -124,6 +124,27 @@ static struct {
 	double sum;
 } observed[HISTOGRAM_COUNT];
 
+/* By its words: the fields are not known down here. */
+static struct {
+	const char *field;
+	const char *kind;
+	int64_t count;
+} odd[METRICS_ODD_MAX]; /* up to the first without a field */
+
+void metrics_add_odd(const char *field, const char *kind)
+{
+	size_t i = 0;
+
+	while (i < METRICS_ODD_MAX && odd[i].field &&
+		(strcmp(odd[i].field, field) != 0 || strcmp(odd[i].kind, kind) != 0)) {
+		i++;
+	}
+	assert(i < METRICS_ODD_MAX);
+	odd[i].field = field;
+	odd[i].kind = kind;
+	odd[i].count++;
+}
+
 void metrics_add(enum metric metric, int64_t amount)
 {
 	assert(metric < METRIC_COUNT);
@@ -177,6 +198,17 @@ static void render_series(FILE *out, enum metric metric)
 	}
 }
 
+static void render_odd(FILE *out)
+{
+	static const char name[] = "orderd_odd_values_total";
+
+	render_head(out, name, "Values of what was read that were at fault or assumed.", "counter");
+	for (size_t i = 0; i < METRICS_ODD_MAX && odd[i].field; i++) {
+		fprintf(out, "%s{field=\"%s\",kind=\"%s\"} %lld\n", name, odd[i].field, odd[i].kind,
+			(long long)odd[i].count);
+	}
+}
+
 static void render_histogram(FILE *out, enum metric_histogram histogram)
 {
 	const char *name = histograms[histogram].name;
@@ -207,6 +239,7 @@ char *metrics_render(size_t *ret_len)
 	for (enum metric i = 0; i < METRIC_COUNT; i++) {
 		render_series(out, i);
 	}
+	render_odd(out);
 	for (enum metric_histogram i = 0; i < HISTOGRAM_COUNT; i++) {
 		render_histogram(out, i);
 	}

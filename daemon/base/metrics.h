@@ -66,5 +66,10 @@ void metrics_set(enum metric gauge, int64_t value);
 int64_t metrics_get(enum metric metric);
 void metrics_observe(enum metric_histogram histogram, double value);
 
+/* orderd_odd_values_total{field="…",kind="…"}. Words of ours, which stay where they are; at most
+ * METRICS_ODD_MAX different pairs. */
+enum { METRICS_ODD_MAX = 128 };
+void metrics_add_odd(const char *field, const char *kind);
+
 /* The whole exposition, NUL-terminated; free() it. NULL: no memory. */
 char *metrics_render(size_t *ret_len);

@@ -148,6 +148,7 @@ bool call_record_page(const struct call_record *call_record, struct text body,
 							      : "false");
 	ret_call->params[count++] = number(page.limit, facts->limit);
 	while (api_answer_next_row(&page, room, &fact)) {
+		facts_count_odd(&fact);
 		facts_add(&facts->facts, &fact, "list");
 	}
 	ret_call->param_count = count + FACTS_POLLED;
@@ -164,6 +165,7 @@ static bool put_order(struct call_record_facts *facts, struct text body, struct 
 	if (!api_answer_read_order(body, order_id, text_of(source), room, &fact)) {
 		return false;
 	}
+	facts_count_odd(&fact);
 	facts_add(&facts->facts, &fact, source);
 	call->param_count = count + FACTS_POLLED;
 	return facts_polled(&facts->facts, &call->params[count]);

@@ -5,6 +5,8 @@
 #include <endian.h>
 #include <stdio.h>
 
+#include "base/metrics.h"
+
 enum {
 	ORDER_ID,
 	EVENT_KEY,
@@ -186,6 +188,23 @@ static struct text column_bytes(
 	default:
 		return says_bytes(
 			&fact->details, (enum fact_field)(column - SAYS), &room->integers[column]);
+	}
+}
+
+void facts_count_odd(const struct fact *fact)
+{
+	const struct details *details = &fact->details;
+
+	if ((details->faults | details->assumed) == 0) {
+		return;
+	}
+	for (enum fact_field field = 0; field < FACT_FIELDS; field++) {
+		if (details->faults >> field & 1) {
+			metrics_add_odd(fact_field_name(field), "fault");
+		}
+		if (details->assumed >> field & 1) {
+			metrics_add_odd(fact_field_name(field), "assumed");
+		}
 	}
 }
 

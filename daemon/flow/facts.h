@@ -18,6 +18,9 @@ enum {
 	FACTS_LIST_MAX = 1536,
 };
 
+/* Counts what is odd in it: once, when it is read. */
+void facts_count_odd(const struct fact *fact);
+
 /* The text "$first::type, …" for the columns in order, as arguments of a function. */
 void facts_list_scalars(size_t first, char out[FACTS_LIST_MAX]);
 void facts_list_arrays(size_t first, char out[FACTS_LIST_MAX]);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "flow/facts.h"
 #include "flow/sender.h"
 #include "order/event.h"
 
@@ -183,6 +184,7 @@ static void delivery_arrived(
 		answer_unavailable(exchange);
 		return;
 	}
+	facts_count_odd(&fact);
 	exchange_hold(exchange, delivery);
 }
 

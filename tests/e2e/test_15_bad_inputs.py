@@ -319,6 +319,39 @@ class BadInputs(unittest.TestCase):
         self.assertEqual(self.one("select status, raw_status from torque.orders"
                                   " where order_id = 'odd_status_null'"), ["processing", None])
 
+    def test_odd_values_are_shown_and_counted_each_by_its_field(self):
+        def counted():
+            return {name: count for name, count in self.site.orderd.metrics().items()
+                    if name.startswith("orderd_odd_values_total")}
+        before = counted()
+        cart = {"items": [{"productId": "p", "quantity": 1, "price": "0.99"}],
+                "total": [], "currency": "EUR"}
+        self.take(bad.told(order_id="odd_seen", cart=cart, payment=None,
+                           createdAt="2024-06-01 10:00:00"))
+        wanted = [("created_at", "assumed"), ("items.price", "assumed"), ("total", "fault")]
+        self.assertEqual(self.site.session.query(
+            "select field, kind from torque.odd_values"
+            " where order_id = 'odd_seen' and received_at > now() - interval '1 hour'"
+            " order by field"), [list(row) for row in wanted])
+        grown = {name for name, count in counted().items() if count == before.get(name, 0) + 1}
+        self.assertEqual(grown, {'orderd_odd_values_total{field="%s",kind="%s"}' % row
+                                 for row in wanted})
+
+    def test_an_order_of_a_thousand_lines_is_taken_as_long_as_its_body_may_be(self):
+        lines = [{"productId": "prod_%d" % n, "variant": "of many", "quantity": 1,
+                  "price": bad.Raw("0.10"), "total": bad.Raw("0.10"),
+                  "metadata": {"name": "A line of a long order", "sku": "sku-%d" % n,
+                               "color": "red", "size": "M", "image": "https://shop.example/%d" % n}}
+                 for n in range(1000)]
+        for order_id, count in (("many_1000", 1), ("many_4000", 4)):
+            body = bad.told(order_id=order_id, payment=None, cart={
+                "items": lines * count, "total": bad.Raw("100"), "currency": "EUR"})
+            self.assertLess(len(body), bad.BODY_MAX)
+            self.assertEqual(self.take(body), "applied")
+            self.assertEqual(self.one("select count(*), sum(total) from torque.order_items"
+                                      " where order_id = '%s'", order_id),
+                             [str(1000 * count), "%d.00" % (100 * count)])
+
     def test_what_is_at_the_edge_is_read_as_it_is_meant(self):
         total = "select total = 0 from torque.orders where order_id = '%s'"
         self.take(bad.told(order_id="edge_zero", payment=None, cart={"total": bad.Raw("-0")}))

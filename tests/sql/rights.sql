@@ -116,6 +116,7 @@ from (
         ('torque_analyst', $$select order_id, status, total from torque.orders$$),
         ('torque_analyst', $$select * from torque.order_items$$),
         ('torque_analyst', $$select * from torque.suspect_orders$$),
+        ('torque_analyst', $$select * from torque.odd_values$$),
         ('torque_operator', $$select * from torque.orders$$),
         ('torque_operator', $$insert into torque.status_alias values ('x', 'pending')$$),
         ('torque_operator', $$update torque.status_move set class = 'plausible'$$)

@@ -110,6 +110,31 @@ select is(told.data('odd', '{"faults": ["total", "items.price"], "assumed": ["cr
     'applied', 'a fact with odd fields');
 select is(faults || assumed, array['total', 'items.price', 'created_at'], 'names them')
 from torque.order_events where order_id = 'odd';
+select results_eq(
+    $$select order_id collate "default", source, field, kind from torque.odd_values
+      order by kind, field$$,
+    $$values ('odd', 'webhook', 'created_at', 'assumed'),
+        ('odd', 'webhook', 'items.price', 'fault'), ('odd', 'webhook', 'total', 'fault')$$,
+    'a view tells each of them');
+select is(
+    (select e.order_id
+     from torque.odd_values o
+     join torque.order_events e
+         using (order_id, event_key, received_at)
+     where o.field = 'total'),
+    'odd', 'and which fact it stands in');
+create function pg_temp.plan(query text) returns setof text language plpgsql as $$
+begin
+    return query execute 'explain (costs off) ' || query;
+end
+$$;
+set local enable_seqscan = off;
+select is(
+    (select count(*)
+     from pg_temp.plan('select * from torque.odd_values where received_at > now()') as p (line)
+     where p.line like '%order_events_odd_idx%'),
+    1::bigint, 'from an index that has nothing else in it');
+reset enable_seqscan;
 
 -- Each field keeps the newest value that is one; a list row is older than any detail.
 select told.hook('field', 'order.created', 0, null,

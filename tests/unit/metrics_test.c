@@ -159,6 +159,19 @@ static void check_histogram(void)
 		"half a millisecond has a bucket");
 }
 
+static void check_odd(void)
+{
+	metrics_add_odd("total", "fault");
+	metrics_add_odd("total", "assumed");
+	metrics_add_odd("items.price", "fault");
+	metrics_add_odd("total", "fault");
+	render();
+	CHECK(has_line("orderd_odd_values_total{field=\"total\",kind=\"fault\"} 2") &&
+			has_line("orderd_odd_values_total{field=\"total\",kind=\"assumed\"} 1") &&
+			has_line("orderd_odd_values_total{field=\"items.price\",kind=\"fault\"} 1"),
+		"what is odd is counted by field and kind");
+}
+
 /* A hole in the table would render as "(null)". Histograms have lines of their own. */
 static void check_complete(void)
 {
@@ -186,6 +199,7 @@ int main(void)
 	check_values();
 	check_histogram();
 	check_complete();
+	check_odd();
 	check_grammar();
 	CHECK(family_count >= HISTOGRAM_COUNT + 10, "families are there (%zu)", family_count);
 	regfree(&help_line);
