@@ -270,7 +270,8 @@ create type torque_internal.refolded as (
     to_status text,
     base_key bytea,
     moved_keys bytea[],
-    held_keys bytea[]
+    held_keys bytea[],
+    facts integer
 );
 
 -- Makes the row of an order, and its lines, from nothing but its facts: those that are kept, and
@@ -317,7 +318,8 @@ begin
         min(f.received_at) as first_seen_at,
         max((f.fact).as_of) as newest_as_of,
         max((f.fact).as_of) filter (where (f.fact).source = 'lookup') as last_confirmed_at,
-        (select (b.base).event_key from base b) as base_key
+        (select (b.base).event_key from base b) as base_key,
+        count(*) as facts
     into strict sums
     from facts f
     left join base b
@@ -365,6 +367,7 @@ begin
     result.base_key := sums.base_key;
     result.moved_keys := state.moved_keys;
     result.held_keys := state.held_keys;
+    result.facts := sums.facts;
     -- Compared as text, because 100.1 and 100.10 are equal and not the same.
     result.has_changed := result.is_new;
     if becomes::text is distinct from was::text then

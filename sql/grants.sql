@@ -26,6 +26,7 @@ grant execute
         torque.take_many,
         torque.take_each,
         torque.ingest_unusable,
+        torque.refold_some,
         torque.schema_state
     to orderd;
 
@@ -73,7 +74,13 @@ grant select
     on all tables in schema torque
     to torque_operator;
 grant execute
-    on function torque.refold_some
+    on function
+        torque.refold_some,
+        torque.replay_next,
+        torque.replay_read,
+        torque.replay_write,
+        torque.replay_bodies,
+        torque.replay_take
     to torque_operator;
 grant insert, update, delete
     on torque.order_status, torque.status_alias, torque.status_move, torque.event_status

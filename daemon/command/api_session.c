@@ -94,7 +94,7 @@ static int check_shop(struct api_session *ask, const struct reconcile_options *o
 static int open_session(struct api_session *ask, const struct config *config)
 {
 	struct reconcile_options options = options_reconcile(config_settings(config));
-	char setup[RECONCILE_SETUP_MAX];
+	char setup[SCHEDULE_SETUP_MAX];
 	struct problem problem;
 	int code;
 
@@ -102,7 +102,7 @@ static int open_session(struct api_session *ask, const struct config *config)
 	if (!ask->session) {
 		return say(problem.text, EX_UNAVAILABLE);
 	}
-	reconcile_setup(&options.schedule, setup);
+	schedule_setup(&options.schedule, setup);
 	if (!blocking_run(ask->session, settings) || !blocking_run(ask->session, setup)) {
 		return api_session_database_failed(ask);
 	}

@@ -9,6 +9,7 @@
 #include "command/link.h"
 #include "command/list.h"
 #include "command/migrate.h"
+#include "command/replay.h"
 #include "command/service.h"
 #include "command/show.h"
 #include "command/show_config.h"
@@ -103,6 +104,16 @@ static const struct verb verbs[] = {
 		}, backfill_run },
 	{ "sync", "ID...", 1, VERB_ARGUMENTS_MAX, "Look orders up now, and apply what the API says.",
 		VERB_CONFIG, { JSON_OPTION }, sync_run },
+	{ "replay", "", 0, 0, "Read again what is kept, by the reader and the rules of today.",
+		VERB_CONFIG, {
+			{ "order", "ID", "the facts of this order" },
+			{ "since", "TIME", "those of orders that heard of something since: RFC 3339, or a date" },
+			{ "all", NULL, "all facts" },
+			{ "quarantined", NULL, "the bodies in quarantine" },
+			{ "dry-run", NULL, "say what would differ, and keep nothing" },
+			{ "admin-conninfo", "CONNINFO", "connect with this, as somebody who may" },
+			JSON_OPTION,
+		}, replay_run },
 	{ "completion", "bash", 1, 1, "Print the completion of orderd for a shell.",
 		VERB_NO_CONFIG, { { 0 } }, help_completion_run },
 	{ "version", "", 0, 0, "Print the version.",

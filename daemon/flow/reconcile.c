@@ -1,5 +1,5 @@
-/* The poller: next_due -> next_planned -> call_answered -> answer_recorded -> next_due. Read
- * downwards. */
+/* The poller: next_due -> next_planned -> call_answered -> answer_recorded -> next_due; without a
+ * call, next_planned -> orders_refolded -> next_due. Read downwards. */
 #include "flow/reconcile.h"
 
 #include <assert.h>
@@ -49,7 +49,7 @@ enum plan_column {
 struct reconcile {
 	struct loop *loop;
 	struct store *store;
-	char setup[RECONCILE_SETUP_MAX]; /* of its sessions */
+	char setup[SCHEDULE_SETUP_MAX]; /* of its sessions */
 	struct torque *torque;
 	struct reconcile_options options; /* taken before the next call, as is the next one; */
 	struct torque *changed;           /* NULL: nothing has changed */
@@ -60,6 +60,7 @@ struct reconcile {
 	bool busy;     /* a call or a transaction is under way */
 	struct standing standing;
 	unsigned refusals; /* by the database, one after the other */
+	int64_t wait_ms;   /* valid while orders are folded anew: until the next plan */
 
 	enum torque_kind kind; /* of the last call, as are the next two */
 	char priority[RECONCILE_WORD_MAX];
@@ -80,28 +81,9 @@ struct reconcile {
 static void open_store(struct reconcile *reconcile);
 static bool ask_in(struct reconcile *reconcile);
 static void next_planned(void *tag, const struct store_result *result);
+static void orders_refolded(void *tag, const struct store_result *result);
 static void call_answered(void *tag, const struct torque_answer *answer);
 static void answer_recorded(void *tag, const struct store_result *result);
-
-void reconcile_setup(const struct reconcile_schedule *schedule, char out[RECONCILE_SETUP_MAX])
-{
-	int len = snprintf(out, RECONCILE_SETUP_MAX,
-		"select set_config('orderd.requests_per_minute', '%" PRId64 "', false),"
-		" set_config('orderd.floor', '%" PRId64 "', false),"
-		" set_config('orderd.sweep_every', '%" PRId64 "', false),"
-		" set_config('orderd.lookback', '%" PRId64 "', false),"
-		" set_config('orderd.open_every', '%" PRId64 "', false),"
-		" set_config('orderd.history', '%" PRId64 "', false),"
-		" set_config('orderd.call_ms', '%d', false),"
-		" set_config('orderd.notify', '%s', false)",
-		schedule->requests_per_minute, schedule->floor, schedule->sweep_every_s,
-		schedule->lookback_s, schedule->open_every_s, schedule->history_s, TORQUE_CALL_MS,
-		schedule->notify ? "on" : "off");
-
-	if (len >= RECONCILE_SETUP_MAX) {
-		die("the poller's settings do not fit");
-	}
-}
 
 static struct store_param text_param(const char *text)
 {
@@ -143,7 +125,7 @@ static void record_call(struct reconcile *reconcile);
 /* Other settings are those of another session. */
 static void take_change(struct reconcile *reconcile)
 {
-	char setup[RECONCILE_SETUP_MAX];
+	char setup[SCHEDULE_SETUP_MAX];
 
 	if (!reconcile->changed) {
 		return;
@@ -154,7 +136,7 @@ static void take_change(struct reconcile *reconcile)
 	torque_free(reconcile->torque);
 	reconcile->torque = reconcile->changed;
 	reconcile->changed = NULL;
-	reconcile_setup(&reconcile->options.schedule, setup);
+	schedule_setup(&reconcile->options.schedule, setup);
 	if (strcmp(setup, reconcile->setup) != 0) {
 		store_free(reconcile->store);
 		open_store(reconcile);
@@ -344,6 +326,18 @@ static void make_call(struct reconcile *reconcile, const struct store_result *pl
 	}
 }
 
+/* While there is nothing to ask: the orders that were made under older rules, some at a time, in a
+ * transaction of their own. */
+static void refold(struct reconcile *reconcile)
+{
+	const struct store_call call = { .statement = "select torque.refold_some()" };
+
+	reconcile->busy = store_run(reconcile->store, &call, 1, orders_refolded, reconcile);
+	if (!reconcile->busy) {
+		plan_after(reconcile, reconcile->wait_ms);
+	}
+}
+
 static void next_planned(void *tag, const struct store_result *result)
 {
 	struct reconcile *reconcile = tag;
@@ -363,11 +357,30 @@ static void next_planned(void *tag, const struct store_result *result)
 		}
 		standing_note_stopped(&reconcile->standing, true, reconcile->problem.text);
 	}
-	if (column(result, PLAN_CALL_ID).len > 0 && !reconcile->drained) {
+	reconcile->wait_ms = number(column(result, PLAN_WAIT_MS), RECONCILE_AGAIN_MS);
+	if (reconcile->standing.standby || reconcile->drained) {
+		plan_after(reconcile, reconcile->wait_ms);
+	} else if (column(result, PLAN_CALL_ID).len > 0) {
 		make_call(reconcile, result);
 	} else {
-		plan_after(reconcile, number(column(result, PLAN_WAIT_MS), RECONCILE_AGAIN_MS));
+		refold(reconcile);
 	}
+}
+
+/* What the database refuses here keeps no call waiting. */
+static void orders_refolded(void *tag, const struct store_result *result)
+{
+	struct reconcile *reconcile = tag;
+	bool done = result->end != STORE_COMMITTED || text_equal(result->value, TEXT("0"));
+
+	if (result->end == STORE_REFUSED) {
+		struct text message = redacted(result);
+
+		log_event(LOG_ERROR, "refold_refused",
+			LOG_FIELDS(LOG_STRING("sqlstate", result->sqlstate),
+				LOG_TEXT("error", message)));
+	}
+	plan_after(reconcile, done ? reconcile->wait_ms : 0);
 }
 
 /* The answer. */
@@ -548,7 +561,7 @@ static void open_store(struct reconcile *reconcile)
 	};
 	struct store_options store = reconcile->options.store;
 
-	reconcile_setup(&reconcile->options.schedule, reconcile->setup);
+	schedule_setup(&reconcile->options.schedule, reconcile->setup);
 	store.setup = reconcile->setup;
 	reconcile->store = store_new(reconcile->loop, &store, &events, reconcile);
 }

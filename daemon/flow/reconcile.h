@@ -9,30 +9,15 @@
  */
 #pragma once
 
+#include "flow/schedule.h"
 #include "flow/torque.h"
 #include "pg/store.h"
 
-enum { RECONCILE_SETUP_MAX = 640 };
-
 struct reconcile; /* heap */
 
-/* What SQL plans by. */
-struct reconcile_schedule {
-	int64_t requests_per_minute;
-	int64_t floor; /* X-RateLimit-Remaining that is left to others */
-	int64_t sweep_every_s;
-	int64_t lookback_s;
-	int64_t open_every_s;
-	int64_t history_s;
-	bool notify; /* NOTIFY torque_orders */
-};
-
-/* The select that gives them to a session, for every session that claims calls. */
-void reconcile_setup(const struct reconcile_schedule *schedule, char out[RECONCILE_SETUP_MAX]);
-
 struct reconcile_options {
-	struct store_options store; /* of a connection of its own; its setup is reconcile_setup() */
-	struct reconcile_schedule schedule;
+	struct store_options store; /* of a connection of its own; its setup is schedule_setup() */
+	struct schedule schedule;
 	const char *base_url;    /* whose orders are polled: they are no other shop's database */
 	const char *business_id; /* "": not known */
 };

@@ -218,16 +218,11 @@ static const char *read_order(const struct field_values *order, struct text sour
 	return NULL;
 }
 
-bool api_answer_next_row(
-	struct api_answer_page *page, struct json_room *room, struct fact *ret_fact)
+void api_answer_read_row(
+	struct text row, struct text source, struct json_room *room, struct fact *ret_fact)
 {
 	struct field_values order = { .order = NULL };
-	struct text row;
 
-	if (!next_row(&page->rows, &row)) {
-		return false;
-	}
-	page->row++;
 	*ret_fact = (struct fact){ .body = row };
 	switch (field_read(row, room, PLACE_ORDER, &order)) {
 	case JSON_TOO_DEEP:
@@ -237,11 +232,22 @@ bool api_answer_next_row(
 		ret_fact->unusable = "bad_json";
 		break;
 	case JSON_FINE:
-		ret_fact->unusable = order.is_object
-					     ? read_order(&order, TEXT("list"), room, ret_fact)
-					     : "no_object";
+		ret_fact->unusable =
+			order.is_object ? read_order(&order, source, room, ret_fact) : "no_object";
 		break;
 	}
+}
+
+bool api_answer_next_row(
+	struct api_answer_page *page, struct json_room *room, struct fact *ret_fact)
+{
+	struct text row;
+
+	if (!next_row(&page->rows, &row)) {
+		return false;
+	}
+	page->row++;
+	api_answer_read_row(row, TEXT("list"), room, ret_fact);
 	return true;
 }
 

@@ -56,6 +56,11 @@ bool api_answer_read_page(
 bool api_answer_next_row(
 	struct api_answer_page *page, struct json_room *room, struct fact *ret_fact);
 
+/* A row, or another answer's order, by itself: as api_answer_next_row() reads it. source: "list",
+ * "lookup" or "operator". */
+void api_answer_read_row(
+	struct text row, struct text source, struct json_room *room, struct fact *ret_fact);
+
 /* The answer of order-status (source "lookup") or cancel ("operator") as a fact, like a row. False:
  * it is not {"success":true,"order":{"id":order_id,…}}. */
 bool api_answer_read_order(struct text body, struct text order_id, struct text source,

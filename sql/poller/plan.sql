@@ -683,7 +683,6 @@ begin
         perform torque_internal.tidy(at);
     end if;
     perform torque_internal.roll_up(at);
-    perform torque.refold_some(100);
     perform torque_internal.plan_verify(p, looks_through, at);
     perform torque_internal.plan_tail(p, at);
     perform torque_internal.plan_open(p, at);

@@ -128,7 +128,7 @@ class CommandLine(Case):
                  '_orderd; printf "%s\\n" "${COMPREPLY[@]}"', "bash", script, *words],
                 stdout=subprocess.PIPE, cwd=self.directory, timeout=60, check=True)
             return done.stdout.decode().split()
-        self.assertEqual(complete("orderd", "re"), ["receive", "reconcile"])
+        self.assertEqual(complete("orderd", "re"), ["receive", "reconcile", "replay"])
         self.assertEqual(complete("orderd", "help", "tr"), ["trigger"])
         self.assertEqual(complete("orderd", "verify", "--sig"), ["--signature"])
         self.assertEqual(complete("orderd", "receive", "--log-l"), ["--log-level"])

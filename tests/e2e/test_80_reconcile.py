@@ -287,6 +287,26 @@ class Reconcile(WithShop):
         self.database.query("update torque.reconcile_window set not_before = null")
         orderd.wait_until(lambda: not self.alarms(), "all is well", SOON)
 
+    def test_an_edit_of_the_rules_reaches_all_orders_and_what_fails_there_stops_nobody(self):
+        self.fill(30, statuses=("parked",))
+        orderd = self.start()
+        orderd.wait_until(lambda: self.database.value("select count(*) from torque.orders"
+                                                      " where raw_status = 'parked'") == "30",
+                          "all orders are unknown", SOON)
+        self.database.query("create function public.no() returns trigger language plpgsql as"
+                            " $$ begin raise 'no' using errcode = 'XX000'; end $$;"
+                            "create trigger no before insert or update on torque.orders"
+                            " for each row when (new.status = 'pending')"
+                            " execute function public.no();"
+                            "insert into torque.status_alias values ('parked', 'pending')")
+        orderd.says("refold_refused", SOON)
+        self.shop.add("order_more", time.time(), "completed")
+        orderd.wait_until(lambda: "order_more" in orders_in(self.database), "polling goes on", SOON)
+        self.database.query("drop trigger no on torque.orders")
+        orderd.wait_until(lambda: self.database.value("select count(*) from torque.orders"
+                                                      " where status = 'pending'") == "30",
+                          "all orders are folded anew", SOON)
+
     def test_what_the_database_objects_to_in_data_is_kept_in_the_quarantine(self):
         self.fill(30)
         self.poison("23514", "constraint trigger object after insert on torque.order_events"

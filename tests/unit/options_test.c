@@ -53,7 +53,7 @@ static size_t occurrences(struct text text, const char *of)
 static void check_defaults(void)
 {
 	struct config *config = config_of("");
-	struct reconcile_schedule is = options_reconcile(config_settings(config)).schedule;
+	struct schedule is = options_reconcile(config_settings(config)).schedule;
 	const struct {
 		const char *name;
 		int64_t value;
@@ -64,9 +64,9 @@ static void check_defaults(void)
 		{ "call_ms", TORQUE_CALL_MS },
 		{ "page_size", API_TARGET_PAGE_MAX }, /* nobody sets it but tests */
 	};
-	char setup[RECONCILE_SETUP_MAX], line[SETTINGS_MAX];
+	char setup[SCHEDULE_SETUP_MAX], line[SETTINGS_MAX];
 
-	reconcile_setup(&is, setup);
+	schedule_setup(&is, setup);
 	for (size_t i = 0; i < COUNT(defaults); i++) {
 		snprintf(line, sizeof(line), "when '%s' then %" PRId64 "\n", defaults[i].name,
 			defaults[i].value);
