@@ -11,6 +11,8 @@ import random
 from datetime import timedelta, timezone
 from decimal import Decimal
 
+from support import facts
+
 from model import EPOCH, POLLED, SECOND, Fact
 
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
@@ -88,6 +90,13 @@ ODD_STAMPS = (
     ("{}", None),
     ('"20240-01-01T00:00:00Z"', None),
 )
+# A zone, a unit, or that a text is meant as a number.
+ASSUMED = {
+    '"59.98"', '"2"', '"2024-01-01T00:00:00"', '"2024-01-01T00:00:00+0100"', "1704067200",
+    "1704067200123",
+}
+FIELDS = [name for name, _ in facts.DETAILS] + ["customer"]
+FIELDS += ["items." + name for name in facts.LINE]
 NAMES = (
     "Ada", "Jos\u00e9", "\u5f20\u4f1f", "O'Brien", 'quo"te', "back\\slash", "\u202eRTL", "",
     "Tab\there",
@@ -276,11 +285,14 @@ class Teller:
         if value is not None:
             self.told[column] = value
         elif sent != "null":
-            self.fault(column)
+            self.note("faults", column)
+        if sent in ASSUMED:
+            self.note("assumed", column)
         return sent
 
-    def fault(self, name):
-        self.told.setdefault("faults", []).append(name)
+    def note(self, kind, name):
+        """As the daemon does: each once, in the order of the columns."""
+        self.told[kind] = sorted({name, *self.told.get(kind, ())}, key=FIELDS.index)
 
     def details(self, word, source="webhook"):
         is_list = source == "list"
@@ -319,9 +331,9 @@ class Teller:
         if self.chance(0.04):
             odd = self.pick(('"someone"', "[]", "null", "{}", '{"email":null,"address":"here"}'))
             if odd[0] != "{" and odd != "null":
-                self.fault("customer")
+                self.note("faults", "customer")
             elif len(odd) > 4:
-                self.fault("customer_address")
+                self.note("faults", "customer_address")
             return odd
         person = self.person()[:-1]
         if self.chance(0.2):
@@ -390,22 +402,24 @@ class Teller:
         if self.chance(0.02):
             quantity, number = self.pick(ODD_QUANTITIES)
         line = '{"productId":%s,"quantity":%s' % (product, quantity)
-        self.tell_line(told, "quantity", number)
+        self.tell_line(told, "quantity", quantity, number)
         for name, share in (("price", 0.9), ("total", 0.5)):
             if self.chance(share):
                 sent, digits = self.number()
                 line += ',"%s":%s' % (name, sent)
-                self.tell_line(told, name, digits)
+                self.tell_line(told, name, sent, digits)
         if self.chance(0.2):
             told["variant"], told["metadata"] = '"L"', '{"sku":"a-1","tags":["x"]}'
             line += ',"variant":"L","metadata":{"sku":"a-1","tags":["x"]}'
         return line + "}", told
 
-    def tell_line(self, told, name, value):
+    def tell_line(self, told, name, sent, value):
         if value is None:
-            self.fault("items." + name)
+            self.note("faults", "items." + name)
         else:
             told[name] = value
+        if sent in ASSUMED:
+            self.note("assumed", "items." + name)
 
     def payment(self):
         fields = ['"method":' + self.tell("payment_method", '"crypto"', "crypto"),

@@ -8,6 +8,7 @@ and answers to cancellations come in through SQL at the same time and at times f
 
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -109,6 +110,7 @@ def run(cluster, seed, count, false_rule=""):
     result = Result(histories, rules, senders, dict(harness.pairs(polled_outcomes)))
     result.seconds = time.monotonic() - started
     result.compare(psql)
+    result.database = database
     return result
 
 
@@ -156,6 +158,12 @@ class ConvergenceOverHttp(unittest.TestCase):
         self.assertEqual(result.faults, [])
         self.assertEqual(sum(result.outcomes.values()), result.webhooks)
         self.assertEqual(result.differences[:3], [])
+        # The polled ones were told in columns: the reader makes the same of their payloads.
+        said = subprocess.run(
+            [daemon.program(), "replay", "--all", "--dry-run",
+             "--admin-conninfo", result.database.conninfo("postgres")],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True).stdout
+        self.assertRegex(said, "^orderd: [0-9]{4,} facts read again, 0 of them")
 
     def test_the_rule_that_the_newest_time_wins_is_found_out(self):
         result = run(self.cluster, self.seed, CONTROL, harness.NEWEST_TIME_WINS)
