@@ -215,7 +215,13 @@ begin
     where t.window_id = c.window_id
         and t.verdict in ('open', 'incomplete');
     if w.window_id is not null then
-        if $4 in ('refused', 'not_found', 'malformed') then
+        if $4 = 'malformed' and c.page_limit > 1 then
+            -- It may have been too much for somebody on its way.
+            update torque.reconcile_window as t
+            set page_limit = c.page_limit / 2
+            where t.window_id = w.window_id;
+            return torque_internal.log_call($1, 'smaller');
+        elsif $4 in ('refused', 'not_found', 'malformed') then
             return torque_internal.log_call(
                 $1, torque_internal.contradict(w, $4, at)
             );

@@ -41,6 +41,7 @@ begin
     elsif w.page_offset > 0 and seen.total is distinct from w.expected then
         return torque_internal.contradict(w, 'total_changed', at);
     elsif w.page_offset > 0
+        and seen.size > 1
         and not seen.ids && w.seam
         and (seen.row_count > 0 or w.page_offset < seen.total)
     then
@@ -79,6 +80,8 @@ begin
         w.problem := case
             when flaw is not null then flaw
             when paged.is_undated then 'no_created_at'
+            -- Pages of one row share none.
+            when seen.size = 1 and paged.seen > 1 then 'no_seam'
             when paged.seen <> seen.total then 'rows_missing'
         end;
         if w.problem is not null then

@@ -88,7 +88,8 @@ begin
         verdict = case when has_failed then 'incomplete' else 'open' end,
         not_before = case when has_failed then
             torque_internal.due_again(at, w.tries - 2, interval '5 minutes', interval '1 hour')
-        end
+        end,
+        page_limit = case when not has_failed then t.page_limit end
     where t.window_id = w.window_id;
     perform torque_internal.leave_pages(w.window_id);
     if not has_failed then

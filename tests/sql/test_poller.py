@@ -90,14 +90,14 @@ class Rules(unittest.TestCase):
             "select %s from torque.reconcile_window w, torque_internal.poller p"
             " where w.window_id = %s" % (call, window))
 
-    def ask(self, window=None, order_id=None, at=0, offset=0):
+    def ask(self, window=None, order_id=None, at=0, offset=0, limit=100):
         """A call that is under way."""
         return self.session.value(
             "insert into torque_internal.api_call (priority, purpose, claimed_at, window_id,"
             " order_id, page_limit, page_offset, asked_from, asked_to) values ('audit', '%s', %s,"
-            " %s, %s, 100, %d, %s, %s) returning call_id" % (
+            " %s, %s, %d, %d, %s, %s) returning call_id" % (
                 "list" if window else "lookup", time(at), window or "null", literal(order_id),
-                offset, time(-10 * DAY), time(DAY)))
+                limit, offset, time(-10 * DAY), time(DAY)))
 
     def page(self, window, answer, at=0, offset=0):
         return self.session.value("select torque.reconcile_page(%s, %s, %s, null, null, null, %s)"
@@ -165,9 +165,22 @@ class Answers(Rules):
         for kind in ("refused", "not_found", "malformed"):
             with self.subTest(kind):
                 window = self.window()
-                self.assertEqual([self.failed(kind, window=window) for _ in range(3)],
+                limit = 1 if kind == "malformed" else 100
+                self.assertEqual([self.failed(kind, window=window, limit=limit) for _ in range(3)],
                                  [kind, kind, "incomplete"])
                 self.assertEqual(self.column("not_before", window) is None, False)
+
+    def test_a_page_that_is_too_heavy_is_asked_for_in_halves_down_to_one_row(self):
+        window = self.window()
+        limits = []
+        for _ in range(8):
+            limits.append(int(self.of_window(window, "torque_internal.page_size(w, p)")))
+            self.failed("malformed", window=window, limit=limits[-1])
+        self.assertEqual(limits, [100, 50, 25, 12, 6, 3, 1, 1])
+        self.assertEqual(self.column("tries", window), "2")
+        self.failed("malformed", window=window, limit=1)
+        self.assertEqual(self.column("verdict", window), "incomplete")
+        self.assertEqual(self.of_window(window, "torque_internal.page_size(w, p)"), "100")
 
     def test_a_window_that_got_no_answer_is_asked_for_again_in_5_seconds_and_not_blamed(self):
         for kind in ("server_error", "unreachable", "late"):

@@ -173,6 +173,64 @@ class Rules(unittest.TestCase):
                     self.assertEqual(walks.alarms(self.session), [])
                     self.session.close()
 
+    def test_a_page_too_heavy_for_anybody_is_read_in_smaller_ones(self):
+        self.fill(150)
+        poller = self.poller(**UNHURRIED).quiet()
+        poller.fault = lambda plan, number: "cut" if int(plan.page_limit or 1) > 12 else None
+        job = poller.begin(START - 6 * DAY, START)
+        self.assertTrue(poller.run_until(lambda: poller.job_state(job) != "running", 500))
+        self.assertEqual(poller.job_state(job), "done")
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+        self.assertEqual(walks.alarms(self.session), [])
+
+    def without(self, member, odd):
+        """Lists whose rows of such orders lack a member."""
+        def listed(query, fault):
+            status, page = self.shop.list(query, fault)
+            page = json.loads(page)
+            for row in page["orders"]:
+                if odd(row["id"]):
+                    del row[member]
+            return status, json.dumps(page)
+        return listed
+
+    def walked(self, odd, member):
+        self.session = self.cluster.migrated().session(seconds=30)
+        poller = self.poller(**UNHURRIED).quiet()
+        poller.list = self.without(member, odd)
+        job = poller.begin(START - 6 * DAY, START)
+        self.assertTrue(poller.run_until(
+            lambda: poller.is_idle and poller.job_state(job) != "running", 500))
+        self.assertEqual(poller.job_state(job), "incomplete")
+        self.assertEqual(walks.alarms(self.session), ["incomplete:backfill"])
+        return poller
+
+    def test_orders_that_nobody_says_when_they_were_made_are_all_here_and_never_certified(self):
+        self.fill(230)
+        poller = self.walked(lambda order_id: True, "createdAt")
+        self.assertEqual(walks.table_rows(self.session), walks.shop_rows(self.shop))
+        self.assertEqual(walks.verified(self.session), [])
+        self.assertIn("no_created_at", self.session.value(
+            "select detail from torque.reconcile_alarm"))
+        self.assertLess(poller.lists(), 20)
+        self.session.close()
+
+    def test_an_odd_row_keeps_the_certificate_from_its_neighbourhood_alone(self):
+        self.fill(450)
+        for member, problem in (("createdAt", "no_created_at"), ("id", "row_without_id")):
+            with self.subTest(member):
+                self.walked(lambda order_id: order_id == "order_0400", member)
+                here = walks.table_rows(self.session)
+                rest = {i: row for i, row in walks.shop_rows(self.shop).items()
+                        if i != "order_0400"}
+                self.assertLessEqual(rest.items(), here.items())
+                self.assertIn(problem + " (row ", self.session.value(
+                    "select detail from torque.reconcile_alarm"))
+                certified = sum(int(inside) for inside, in self.session.query(
+                    "select inside from torque.reconcile_window where verdict = 'verified'"))
+                self.assertGreater(certified, 250)
+                self.session.close()
+
     def test_a_total_of_the_page_alone_is_no_proof_when_the_page_is_full(self):
         self.fill(45)
 
