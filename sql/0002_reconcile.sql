@@ -65,6 +65,7 @@ create table torque.reconcile_window (
     as_of timestamptz,
     verified_at timestamptz,
     opened_at timestamptz not null,
+    is_count boolean not null default false,
     below bigint,
     page_limit integer,
     pages integer not null default 0,
@@ -117,8 +118,8 @@ comment on column torque.reconcile_window.created_to is
     'and before then.';
 comment on column torque.reconcile_window.verdict is
     'open (to be asked, or asked again), verified (the API said how many there are, and they are'
-    ' here), split (into the windows whose parent it is), agreed (a count only: as many in that'
-    ' status as are known here) or incomplete (the API''s answers contradict each other or what is'
+    ' here), split (into the windows whose parent it is), agreed (a count only: as many as'
+    ' are known here) or incomplete (the API''s answers contradict each other or what is'
     ' known to exist: problem says how; tried again at not_before).';
 comment on column torque.reconcile_window.expected is
     'How many orders the API says there are in the span asked for, which is some seconds wider.';
@@ -133,6 +134,8 @@ comment on column torque.reconcile_window.verified_at is
     'When it was verified; of a divided window, when the last of its parts was. Null: it is not.';
 comment on column torque.reconcile_window.opened_at is
     'When it was planned.';
+comment on column torque.reconcile_window.is_count is
+    'As many orders as are known here are enough: they are not listed then.';
 comment on column torque.reconcile_window.below is
     'It has fewer orders than this, or the API contradicts itself; null: no idea.';
 comment on column torque.reconcile_window.page_limit is

@@ -20,7 +20,7 @@ declare
 begin
     -- A span that is longer than what is read page by page, or of which a count will do.
     if torque_internal.may_page(w, p, seen)
-        or w.status is not null and not torque_internal.is_open_status(w.status)
+        or w.is_count
     then
         return '{}';
     elsif w.status is not null then
@@ -61,12 +61,12 @@ language sql
 volatile
 as $$
     insert into torque.reconcile_window (
-        root_id, parent_id, kind, job_id, status, created_from, created_to, opened_at, page_limit,
-        below
+        root_id, parent_id, kind, job_id, status, created_from, created_to, opened_at, is_count,
+        page_limit, below
     )
     select
         w.root_id, w.window_id, w.kind, w.job_id, w.status, since, until, w.opened_at,
-        w.page_limit, $4
+        w.is_count, w.page_limit, $4
     where since < until
 $$;
 

@@ -139,8 +139,6 @@ declare
     end;
     -- The total may be that of the page: only one that leaves room proves that it is all.
     is_full constant boolean := seen.row_count >= seen.size;
-    is_counted constant boolean :=
-        w.status is not null and not torque_internal.is_open_status(w.status);
     known bigint;
 begin
     if contradiction is not null then
@@ -158,7 +156,7 @@ begin
         );
     elsif is_full or seen.has_more or seen.row_count = 0 then
         known := case
-            when is_counted or seen.row_count = 0 then torque_internal.known_in_span(w, p)
+            when w.is_count or seen.row_count = 0 then torque_internal.known_in_span(w, p)
         end;
     end if;
 
@@ -180,7 +178,7 @@ begin
         return torque_internal.complete(w, seen.ids, seen.total, seen.inside, as_of, at);
     elsif not is_full and w.problem is distinct from 'has_more' then
         return torque_internal.contradict(w, 'has_more', at);
-    elsif is_counted and flaw is null and seen.total = known then
+    elsif w.is_count and flaw is null and seen.total = known then
         return torque_internal.settle(
             w, 'agreed', seen.total, cardinality(seen.ids), seen.inside, as_of, at
         );

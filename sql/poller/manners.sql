@@ -196,6 +196,7 @@ language sql
 stable
 as $$
     select w.status is null
+        and not w.is_count
         and not torque_internal.is_newest(w)
         and p.offset_ignored_at is null
         and seen.sort_order is distinct from 'none'

@@ -9,7 +9,8 @@ create function torque_internal.open_root(
     until timestamptz,
     of_status text,
     of_job bigint,
-    at timestamptz
+    at timestamptz,
+    is_count boolean default false
 )
 returns bigint
 language plpgsql
@@ -20,10 +21,10 @@ declare
     );
 begin
     insert into torque.reconcile_window (
-        window_id, root_id, kind, job_id, status, created_from, created_to, opened_at
+        window_id, root_id, kind, job_id, status, created_from, created_to, opened_at, is_count
     )
     overriding system value
-    values (id, id, $1, of_job, of_status, since, until, at);
+    values (id, id, $1, of_job, of_status, since, until, at, $7);
     return id;
 end
 $$;
@@ -197,13 +198,14 @@ begin
             );
         perform torque_internal.open_root(
             'open', at - torque_internal.seconds('history'), at + p.clock_offset, s.status, null,
-            at
+            at, s.is_final
         );
     end loop;
 end
 $$;
 
--- Plans that old windows are read again: daily those of a fortnight, weekly the rest.
+-- Plans that old windows are read again: daily those of a fortnight, weekly the rest. Orders that
+-- lists showed later than lookback are missed when the last day is counted, every hour.
 create function torque_internal.plan_audit(at timestamptz)
 returns void
 language plpgsql
@@ -214,6 +216,13 @@ declare
     oldest constant timestamptz := at - torque_internal.seconds('history');
     until constant timestamptz := at - torque_internal.seconds('lookback');
 begin
+    if greatest(oldest, at - interval '1 day') < until
+        and torque_internal.begin_sweep('audit_late', '', interval '1 hour', interval '1 hour', at)
+    then
+        perform torque_internal.open_root(
+            'audit', greatest(oldest, at - interval '1 day'), until, null, null, at, true
+        );
+    end if;
     if near < until
         and torque_internal.begin_sweep('audit_near', '', interval '1 day', interval '1 day', at)
     then
@@ -491,6 +500,7 @@ begin
     where w.parent_id is null
         and w.verdict = 'split'
         and w.status is null
+        and not w.is_count
         and w.verified_at <= at - interval '1 hour'
     limit 1;
     if r.window_id is null then
@@ -549,10 +559,12 @@ begin
         and a.kind = 'audit'
         and a.parent_id is null
         and a.verified_at is not null
+        and not a.is_count
         and a.opened_at > w.opened_at
         and b.kind = 'audit'
         and b.parent_id is null
         and b.verified_at is not null
+        and not b.is_count
         and b.opened_at > w.opened_at
         and a.created_from <= w.created_from
         and b.created_from <= a.created_to

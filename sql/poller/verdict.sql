@@ -35,6 +35,7 @@ begin
         and w.created_from >= r.created_from
         and w.created_to <= r.created_to
         and w.status is not distinct from r.status
+        and (w.is_count or not r.is_count)
         and w.job_id is null
         and w.opened_at <= r.opened_at;
     update torque_internal.alarm as a
@@ -141,7 +142,7 @@ begin
         into w
         from torque.reconcile_window t
         where t.window_id = next_id;
-        if w.status is null and w.expected > parts.inside + (
+        if w.status is null and not w.is_count and w.expected > parts.inside + (
             select torque_internal.known_beside(w, p)
             from torque_internal.poller p
         ) then

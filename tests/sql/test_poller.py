@@ -335,6 +335,14 @@ class Verdicts(Rules):
             self.assertEqual(self.value("count(*) from torque.reconcile_window where window_id = "
                                         + window), "0")
 
+    def test_a_count_is_enough_where_nothing_more_is_asked_and_takes_no_certificates_place(self):
+        certificate = self.window(-500, 0, opened=-5)
+        for total, word in ((101, "split"), (100, "agreed")):
+            answer = rows(*(("o%d" % n, -DAY // 2 - n, "completed") for n in range(100)))
+            answer["pagination"].update(total=total, hasMore=total > 100)
+            self.assertEqual(self.page(self.window(is_count=True, opened=DAY), answer), word)
+        self.assertEqual(self.column("verdict", certificate), "open")
+
     def test_an_alarm_of_windows_is_over_when_no_such_window_is_left(self):
         bad = self.window(-DAY, -500, verdict="'incomplete'")
         self.session.query("select torque_internal.raise_alarm('incomplete', 'audit', 'x', now())")

@@ -173,6 +173,18 @@ class Rules(unittest.TestCase):
                     self.assertEqual(walks.alarms(self.session), [])
                     self.session.close()
 
+    def test_an_order_that_lists_show_hours_later_is_found_within_the_hour(self):
+        self.fill(500, days=0.9)
+        poller = self.poller()
+        poller.run(3.1 * 3600)
+        self.shop.add("order_late", START - 600, "completed")
+        asked, shown = len(poller.calls), poller.now
+        self.assertTrue(poller.run_until(self.are_here, 2_000))
+        self.assertLess(poller.now, shown + 3700)
+        audits = sum(priority == "audit" for _, priority, _, _ in poller.calls[asked:])
+        print("# found after %d s, %d calls for it" % (poller.now - shown, audits), flush=True)
+        self.assertLess(audits, 20)
+
     def test_a_page_too_heavy_for_anybody_is_read_in_smaller_ones(self):
         self.fill(150)
         poller = self.poller(**UNHURRIED).quiet()

@@ -81,7 +81,8 @@ class Poller:
             "insert into torque_internal.sweep (kind, status, started_at, next_at)"
             " select k, s, %s, '2100-01-01' from (values ('tail', ''), ('open', 'pending'),"
             " ('open', 'processing'), ('open', 'cancelled'), ('open', 'refunded'),"
-            " ('audit_near', ''), ('audit_far', ''), ('silence', '')) as f(k, s)"
+            " ('audit_near', ''), ('audit_far', ''), ('audit_late', ''), ('silence', ''))"
+            " as f(k, s)"
             % self.time())
         return self
 
