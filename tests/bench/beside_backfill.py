@@ -142,7 +142,7 @@ class Bench:
     def deliver(self, seconds):
         """What load says of one run of it."""
         return deliver(self.load, self.daemons[0], self.connections, seconds, self.events(seconds),
-                       self.salt_name, *[self.rate] if self.rate else [])
+                       self.salt_name, rate=self.rate)
 
     @property
     def salt_name(self):

@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 
-from rounds import SETTINGS, deliver, medians, spread
+from rounds import SETTINGS, deliver, summary
 from support import daemon, netbox, pg
 
 CLIENTS = (8, 64, 256)
@@ -87,8 +87,7 @@ class Bench:
         for _ in range(rounds):
             for name in self.receivers:
                 seen[name].append(self.measure(name, clients, self.seconds))
-        result = {name: dict(medians(figures), spread_percent=spread(figures, "rate"))
-                  for name, figures in seen.items()}
+        result = {name: summary(figures) for name, figures in seen.items()}
         return dict(result, clients=clients, ratio={
             name: round(result[name]["rate"] / result["one"]["rate"], 2) for name in result})
 

@@ -1,14 +1,15 @@
 /* load - deliver signed webhooks as fast as a receiver answers them, or at a steady rate, and say
  * how long the answers took.
  *
- *	load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT [RATE]
+ *	load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT LINES [RATE [stripe]]
  *
- * Each connection is kept alive and has one request under way at a time: three events an order, in
- * their order, then the next order. With a RATE, in requests a second, each request has a time at
- * which it is meant to be sent, the connections in turn; its latency counts from there, also when
- * its connection still waits for the answer before: a stall is paid for by all whom it delays.
- * Everything is made and signed before the clock starts. Prints one line of JSON; exit code 1 when
- * anything was answered but 200.
+ * Each cart has so many lines. With the last word it is Stripe that delivers, news of charges. Each
+ *connection is kept alive and has one request under way at a time: three events an order, in their
+ *order, then the next order. With a RATE, in requests a second, each request has a time at which it
+ *is meant to be sent, the connections in turn; its latency counts from there, also when its
+ *connection still waits for the answer before: a stall is paid for by all whom it delays.
+ *Everything is made and signed before the clock starts. Prints one line of JSON; exit code 1 when
+ *anything was answered but 200.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,7 +26,9 @@
 #include <unistd.h>
 
 enum {
-	REQUEST_MAX = 2048,
+	REQUEST_MAX = 4096,
+	LINES_MAX = 8,
+	LINE_MAX_BYTES = 256,
 	ANSWER_MAX = 4096,
 	CONNECTIONS_MAX = 4096,
 	READY_MAX = 256,
@@ -36,10 +39,11 @@ enum {
 
 static const struct {
 	const char *event, *status;
+	const char *charge_event, *charge_status;
 } steps[EVENTS_PER_ORDER] = {
-	{ "order.created", "pending" },
-	{ "order.paid", "processing" },
-	{ "order.completed", "completed" },
+	{ "order.created", "pending", "charge.pending", "pending" },
+	{ "order.paid", "processing", "charge.succeeded", "succeeded" },
+	{ "order.completed", "completed", "charge.updated", "succeeded" },
 };
 
 struct request {
@@ -59,9 +63,10 @@ struct connection {
 struct load {
 	const char *path, *secret, *salt;
 	int port;
-	size_t connection_count, event_count;
+	size_t connection_count, event_count, line_count;
 	double seconds;
 	double rate; /* 0: as fast as the answers come */
+	bool stripe;
 	int64_t end_us;
 	struct request *requests;
 	struct connection *connections;
@@ -93,13 +98,29 @@ static void write_stamp(time_t at, char *out, size_t size)
 	strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-/* About 1 KB, as the yardstick's event. */
+static void write_lines(size_t count, char out[LINES_MAX * LINE_MAX_BYTES])
+{
+	size_t len = 0;
+
+	for (size_t i = 1; i <= count; i++) {
+		len += (size_t)snprintf(out + len, LINE_MAX_BYTES,
+			"%s{\"productId\":\"prod_%zu\",\"quantity\":2,\"price\":29.99,\"total\":59."
+			"98,"
+			"\"variant\":\"large\",\"metadata\":{\"sku\":\"SKU-%06zu\",\"category\":"
+			"\"clothing\",\"tags\":[\"summer\",\"sale\",\"cotton\"]}}",
+			i > 1 ? "," : "", i, i);
+	}
+}
+
+/* About 1 KB with one line, as the yardstick's event. */
 static int write_body(const struct load *load, size_t index, char *out, size_t size)
 {
 	size_t order = index / EVENTS_PER_ORDER, step = index % EVENTS_PER_ORDER;
 	time_t created = time(NULL) - EVENTS_PER_ORDER;
-	char created_at[32], at[32];
+	double total = 59.98 * (double)load->line_count;
+	char created_at[32], at[32], lines[LINES_MAX * LINE_MAX_BYTES];
 
+	write_lines(load->line_count, lines);
 	write_stamp(created, created_at, sizeof(created_at));
 	write_stamp(created + (time_t)step, at, sizeof(at));
 	return snprintf(out, size,
@@ -109,34 +130,83 @@ static int write_body(const struct load *load, size_t index, char *out, size_t s
 		"\"email\":\"customer%zu@example.com\",\"firstName\":\"John\",\"lastName\":"
 		"\"Doe\",\"phone\":\"+1234567890\",\"address\":{\"street\":\"123 Main St\",\"city\""
 		":\"New York\",\"state\":\"NY\",\"postalCode\":\"10001\",\"country\":\"US\"}},"
-		"\"cart\":{\"items\":[{\"productId\":\"prod_1\",\"quantity\":2,\"price\":29.99,"
-		"\"total\":59.98,\"variant\":\"large\",\"metadata\":{\"sku\":\"SKU-000001\","
-		"\"category\":\"clothing\",\"tags\":[\"summer\",\"sale\",\"cotton\"]}}],"
-		"\"subtotal\":59.98,\"total\":59.98,\"currency\":\"USD\"},\"payment\":{"
-		"\"method\":\"crypto\",\"transactionId\":\"tx_%s_%zu\",\"amount\":59.98,"
+		"\"cart\":{\"items\":[%s],\"subtotal\":%.2f,\"total\":%.2f,\"currency\":\"USD\"},"
+		"\"payment\":{"
+		"\"method\":\"crypto\",\"transactionId\":\"tx_%s_%zu\",\"amount\":%.2f,"
 		"\"status\":\"confirmed\"}}}",
 		steps[step].event, at, load->salt, order, load->salt, order, steps[step].status,
-		created_at, at, order, load->salt, order);
+		created_at, at, order, lines, total, total, load->salt, order, total);
+}
+
+/* About as large as the other with one line. */
+static int write_charge(const struct load *load, size_t index, char *out, size_t size)
+{
+	size_t order = index / EVENTS_PER_ORDER, step = index % EVENTS_PER_ORDER;
+	long at = (long)time(NULL) - EVENTS_PER_ORDER + (long)step;
+
+	return snprintf(out, size,
+		"{\"id\":\"evt_%s_%zu\",\"object\":\"event\",\"api_version\":\"2020-08-27\","
+		"\"created\":"
+		"%ld,\"data\":{\"object\":{\"id\":\"ch_%s_%zu\",\"object\":\"charge\",\"amount\":"
+		"5998,"
+		"\"amount_captured\":5998,\"amount_refunded\":0,\"balance_transaction\":\"txn_%s_%"
+		"zu\","
+		"\"billing_details\":{\"address\":{\"city\":\"New "
+		"York\",\"country\":\"US\",\"line1\":"
+		"\"123 Main "
+		"St\",\"line2\":null,\"postal_code\":\"10001\",\"state\":\"NY\"},\"email\":"
+		"\"customer%zu@example.com\",\"name\":\"John Doe\",\"phone\":\"+1234567890\"},"
+		"\"captured\":true,\"created\":%ld,\"currency\":\"usd\",\"customer\":null,"
+		"\"description\":null,\"disputed\":false,\"invoice\":null,\"livemode\":false,"
+		"\"metadata\":{\"sku\":\"SKU-000001\",\"category\":\"clothing\",\"tags\":"
+		"\"summer,sale,cotton\"},\"paid\":true,\"payment_intent\":null,"
+		"\"payment_method_details\":{\"card\":{\"brand\":\"visa\",\"country\":\"US\","
+		"\"exp_month\":8,\"exp_year\":2030,\"last4\":\"4242\"},\"type\":\"card\"},"
+		"\"refunded\":"
+		"false,\"status\":\"%s\"}},\"livemode\":false,\"pending_webhooks\":1,\"type\":\"%"
+		"s\"}",
+		load->salt, index, at, load->salt, order, load->salt, order, order, at,
+		steps[step].charge_status, steps[step].charge_event);
+}
+
+/* Hex, over the body, or over what stands before it and the body. */
+static void write_signature(const struct load *load, const char *before, const char *body,
+	char hex[2 * DIGEST_BYTES + 1])
+{
+	char whole[REQUEST_MAX + 64];
+	unsigned char digest[DIGEST_BYTES];
+	int len = snprintf(whole, sizeof(whole), "%s%s", before, body);
+
+	if (!HMAC(EVP_sha256(), load->secret, (int)strlen(load->secret),
+		    (const unsigned char *)whole, (size_t)len, digest, NULL)) {
+		fail("an event cannot be signed");
+	}
+	for (size_t i = 0; i < DIGEST_BYTES; i++) {
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	}
 }
 
 static void make_request(const struct load *load, size_t index, struct request *ret_request)
 {
 	char body[REQUEST_MAX], whole[REQUEST_MAX], hex[2 * DIGEST_BYTES + 1];
-	unsigned char digest[DIGEST_BYTES];
-	int body_bytes = write_body(load, index, body, sizeof(body)), len;
+	char before[32] = "", claim[64] = "X-Torque-Signature: ";
+	long at = (long)time(NULL);
+	int body_bytes = load->stripe ? write_charge(load, index, body, sizeof(body))
+				      : write_body(load, index, body, sizeof(body));
+	int len;
 
-	if (body_bytes < 0 || (size_t)body_bytes >= sizeof(body) ||
-		!HMAC(EVP_sha256(), load->secret, (int)strlen(load->secret),
-			(const unsigned char *)body, (size_t)body_bytes, digest, NULL)) {
+	if (body_bytes < 0 || (size_t)body_bytes >= sizeof(body)) {
 		fail("an event cannot be made");
 	}
-	for (size_t i = 0; i < DIGEST_BYTES; i++) {
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	if (load->stripe) {
+		snprintf(before, sizeof(before), "%ld.", at);
+		snprintf(claim, sizeof(claim), "Stripe-Signature: t=%ld,v1=", at);
 	}
+	write_signature(load, before, body, hex);
 	len = snprintf(whole, sizeof(whole),
 		"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-		"X-Torque-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
-		load->path, hex, body_bytes, body);
+		"%s%s\r\nContent-Length: %d\r\n\r\n%s",
+		load->path, claim, hex, body_bytes, body);
 	if (len < 0 || (size_t)len >= sizeof(whole)) {
 		errno = EMSGSIZE;
 		fail("a request does not fit");
@@ -350,9 +420,9 @@ int main(int argc, char **argv)
 {
 	struct load load = { .epoll = -1 };
 
-	if (argc < 8 || argc > 9) {
+	if (argc < 9 || argc > 11) {
 		fprintf(stderr, "usage: load PORT PATH SECRET CONNECTIONS SECONDS EVENTS_MAX SALT "
-				"[RATE]\n");
+				"LINES [RATE [stripe]]\n");
 		return 64;
 	}
 	load.port = (int)strtol(argv[1], NULL, 10);
@@ -362,10 +432,13 @@ int main(int argc, char **argv)
 	load.seconds = strtod(argv[5], NULL);
 	load.event_count = strtoul(argv[6], NULL, 10);
 	load.salt = argv[7];
-	load.rate = argc > 8 ? strtod(argv[8], NULL) : 0;
-	if (load.connection_count < 1 || load.connection_count > CONNECTIONS_MAX ||
+	load.line_count = strtoul(argv[8], NULL, 10);
+	load.rate = argc > 9 ? strtod(argv[9], NULL) : 0;
+	load.stripe = argc > 10 && strcmp(argv[10], "stripe") == 0;
+	if (load.line_count < 1 || load.line_count > LINES_MAX || load.connection_count < 1 ||
+		load.connection_count > CONNECTIONS_MAX ||
 		load.event_count < EVENTS_PER_ORDER * load.connection_count) {
-		fprintf(stderr, "load: CONNECTIONS or EVENTS_MAX out of range\n");
+		fprintf(stderr, "load: CONNECTIONS, EVENTS_MAX or LINES out of range\n");
 		return 64;
 	}
 	prepare(&load);

@@ -21,13 +21,20 @@ def run(command, **options):
     return done.stdout
 
 
-def deliver(load, orderd, connections, seconds, events, salt, *more):
-    """What load says of one run of it; events: at most so many, whose orders begin with salt."""
-    said = json.loads(run([load, orderd.address.rsplit(":", 1)[1], http.PATH, orderd.secret,
-                           str(connections), str(seconds), str(events), salt, *map(str, more)]))
+def deliver(load, receiver, connections, seconds, events, salt, lines=1, rate=0, sender="torque"):
+    """What load says of one run of it: at most so many events, of orders that begin with salt and
+    have carts of so many lines; rate: events a second, 0 = as fast as the answers come. receiver:
+    has an address and a secret."""
+    said = json.loads(run([load, receiver.address.rsplit(":", 1)[1], http.PATH, receiver.secret,
+                           str(connections), str(seconds), str(events), salt, str(lines),
+                           str(rate), sender]))
     if said["exhausted"]:
         raise SystemExit("more events a second than were prepared: raise the maximum")
     return said
+
+
+def summary(rounds):
+    return dict(medians(rounds), spread_percent=spread(rounds, "rate"))
 
 
 def medians(rounds):

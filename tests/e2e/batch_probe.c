@@ -9,9 +9,10 @@
  * After the end of stdin it ends when every fact has. Answers leave when the loop is idle, at the
  * latest after a few milliseconds.
  *
- *	batch_probe CONNINFO CONNECTIONS KEEP_MS load FACTS WINDOW
+ *	batch_probe CONNINFO CONNECTIONS KEEP_MS load FACTS WINDOW LINES
  *
- * keeps WINDOW made-up facts under way until FACTS have been committed, and says how long it took.
+ * keeps WINDOW made-up facts under way, fewer at the beginning, their carts of so many lines, until
+ * FACTS have been committed, and says how long it took.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +32,12 @@
 
 enum {
 	LINE_MAX_BYTES = 2 * 1024 * 1024,
-	LOAD_BODY_MAX = 2048,
+	LOAD_BODY_MAX = 4096,
+	LOAD_LINES_MAX = 8,
+	LOAD_LINE_MAX = 256,
 	LOAD_EVENTS_OF_ORDER = 3,
+	LOAD_ORDERS = 64,    /* told of in turn */
+	LOAD_FACTS_EACH = 8, /* committed before one more is under way */
 };
 
 struct probe {
@@ -43,7 +48,7 @@ struct probe {
 	size_t line_len;
 	uint64_t lines;
 	bool ended; /* stdin */
-	uint64_t load_facts, load_window;
+	uint64_t load_facts, load_window, load_lines;
 	uint64_t sent, committed, lost;
 	int64_t began_us;
 	struct json_room room;
@@ -145,12 +150,30 @@ static const char *const load_events[LOAD_EVENTS_OF_ORDER][2] = {
 	{ "order.completed", "completed" },
 };
 
-/* One kilobyte, as a real one has; the three events of an order lie some orders apart. */
+static void load_cart(char cart[LOAD_LINES_MAX * LOAD_LINE_MAX])
+{
+	size_t len = 0;
+
+	for (uint64_t i = 1; i <= probe.load_lines; i++) {
+		len += (size_t)snprintf(cart + len, LOAD_LINE_MAX,
+			"%s{\"productId\":\"prod_%" PRIu64
+			"\",\"quantity\":2,\"price\":29.99,\"total\":59.98,"
+			"\"variant\":\"large\",\"metadata\":{\"sku\":\"SKU-%06" PRIu64
+			"\",\"category\":\"clothing\",\"tags\":[\"summer\",\"sale\",\"cotton\"]}}",
+			i > 1 ? "," : "", i, i);
+	}
+}
+
+/* About a kilobyte with one line; the three events of an order lie some orders apart. */
 static struct text load_body(uint64_t number, char body[LOAD_BODY_MAX])
 {
-	uint64_t round = number / (LOAD_EVENTS_OF_ORDER * 1000);
-	uint64_t step = number / 1000 % LOAD_EVENTS_OF_ORDER;
-	uint64_t order = round * 1000 + number % 1000;
+	uint64_t round = number / (LOAD_EVENTS_OF_ORDER * LOAD_ORDERS);
+	uint64_t step = number / LOAD_ORDERS % LOAD_EVENTS_OF_ORDER;
+	uint64_t order = round * LOAD_ORDERS + number % LOAD_ORDERS;
+	double total = 59.98 * (double)probe.load_lines;
+	char cart[LOAD_LINES_MAX * LOAD_LINE_MAX];
+
+	load_cart(cart);
 	int len = snprintf(body, LOAD_BODY_MAX,
 		"{\"event\":\"%s\",\"timestamp\":\"2024-01-15T1%" PRIu64 ":00:00Z\",\"data\":{"
 		"\"orderId\":\"load_%d_%" PRIu64 "\",\"sessionId\":\"cs_%" PRIu64 "\","
@@ -158,15 +181,11 @@ static struct text load_body(uint64_t number, char body[LOAD_BODY_MAX])
 		"\"customerData\":{\"email\":\"c%" PRIu64 "@example.com\",\"firstName\":\"Ada\","
 		"\"lastName\":\"Lovelace\",\"phone\":\"+358401234567\",\"address\":{\"street\":"
 		"\"Mannerheimintie 1\",\"city\":\"Helsinki\",\"postalCode\":\"00100\","
-		"\"country\":\"FI\"}},\"cart\":{\"items\":[{\"productId\":\"sku-%" PRIu64 "\","
-		"\"name\":\"A thing of some length, with options\",\"quantity\":2,\"price\":14.995,"
-		"\"variant\":\"blue / large / gift\"},{\"productId\":\"sku-2\",\"name\":"
-		"\"Another thing\",\"quantity\":1,\"price\":70.11,\"variant\":\"none\"}],"
-		"\"subtotal\":100.10,\"total\":100.10,\"currency\":\"EUR\",\"itemCount\":3},"
-		"\"payment\":{\"method\":\"card\",\"transactionId\":\"tx_%" PRIu64 "\","
-		"\"amount\":100.10,\"status\":\"ok\"}}}",
+		"\"country\":\"FI\"}},\"cart\":{\"items\":[%s],\"subtotal\":%.2f,\"total\":%.2f,"
+		"\"currency\":\"EUR\"},\"payment\":{\"method\":\"card\",\"transactionId\":"
+		"\"tx_%" PRIu64 "\",\"amount\":%.2f,\"status\":\"ok\"}}}",
 		load_events[step][0], step, (int)getpid(), order, order, load_events[step][1],
-		order, order % 500, order);
+		order, cart, total, total, order, total);
 
 	return (struct text){ body, (size_t)len };
 }
@@ -193,9 +212,11 @@ static void load_more(void)
 {
 	char body[LOAD_BODY_MAX];
 	struct fact fact;
+	uint64_t window = 1 + probe.committed / LOAD_FACTS_EACH;
 
+	window = window < probe.load_window ? window : probe.load_window;
 	while (probe.sent < probe.load_facts &&
-		probe.sent - probe.committed - probe.lost < probe.load_window) {
+		probe.sent - probe.committed - probe.lost < window) {
 		event_parse(
 			load_body(probe.sent, body), clock_wall_us(), TEXT(""), &probe.room, &fact);
 		probe.sent++;
@@ -242,7 +263,7 @@ int main(int argc, char **argv)
 
 	if (argc < 4) {
 		die("batch_probe CONNINFO CONNECTIONS KEEP_MS [notify] [unsafe] [load FACTS "
-		    "WINDOW]");
+		    "WINDOW LINES]");
 	}
 	options.store.conninfo = argv[1];
 	options.connections = (unsigned)strtoul(argv[2], NULL, 10);
@@ -251,9 +272,13 @@ int main(int argc, char **argv)
 		options.notify = options.notify || strcmp(argv[i], "notify") == 0;
 		options.store.allow_unsafe_fsync =
 			options.store.allow_unsafe_fsync || strcmp(argv[i], "unsafe") == 0;
-		if (strcmp(argv[i], "load") == 0 && i + 2 < argc) {
+		if (strcmp(argv[i], "load") == 0 && i + 3 < argc) {
 			probe.load_facts = strtoull(argv[i + 1], NULL, 10);
 			probe.load_window = strtoull(argv[i + 2], NULL, 10);
+			probe.load_lines = strtoull(argv[i + 3], NULL, 10);
+			if (probe.load_lines > LOAD_LINES_MAX) {
+				die("LINES is at most %d", LOAD_LINES_MAX);
+			}
 		}
 	}
 	log_setup(LOG_DEBUG, LOG_LOGFMT);

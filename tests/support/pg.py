@@ -139,16 +139,18 @@ class Cluster:
         with open(self.log_file, encoding="utf-8", errors="replace") as log:
             return log.read()
 
-    def start(self):
-        """Start and wait until it takes connections (after a crash: has recovered)."""
+    def start(self, wrapper=()):
+        """Start and wait until it takes connections (after a crash: has recovered). wrapper: words
+        before those that start the server, in its directory."""
         # Just after a kill -9 the last backends still hold the shared memory: then try again.
-        wait.until(self._try_start, START_SECONDS,
+        wait.until(lambda: self._try_start(list(wrapper)), START_SECONDS,
                    lambda: "PostgreSQL starts:\n" + self.log()[-2000:], every=0.05)
 
-    def _try_start(self):
+    def _try_start(self, wrapper):
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                _as_account([os.path.join(bindir(), "postgres"), "-D", self.data], "QUIT"),
+                _as_account(wrapper + [os.path.join(bindir(), "postgres"), "-D", self.data],
+                            "QUIT"),
                 cwd=self.directory, env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log)
         wait.until(lambda: self._ready() or self.process.poll() is not None, START_SECONDS,
