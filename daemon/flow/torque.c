@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/metrics.h"
@@ -254,10 +253,6 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	};
 
 	readable.body = api_answer_body(arrived->body);
-	CLEANUP(cleanup_free) char *replaced = api_answer_replace_escapes(readable.body);
-	if (replaced) {
-		readable.body.ptr = replaced;
-	}
 	answer.body = client->body;
 	if (client->end == CLIENT_ANSWERED) {
 		read_fields(client, &answer);

@@ -10,7 +10,6 @@
 #include "base/die.h"
 #include "base/stamp.h"
 #include "order/details.h"
-#include "order/escape.h"
 #include "order/signature.h"
 
 enum { API_DATE_MAX = 64, COUNT_DIGITS_MAX = 15 };
@@ -35,54 +34,6 @@ bool api_answer_is_json(struct text content_type)
 struct text api_answer_body(struct text body)
 {
 	return text_without_prefix(body, TEXT("\xEF\xBB\xBF"));
-}
-
-/* The code unit of an escape "\\uXXXX" that begins at i; -1: there is none. */
-static int code_unit(struct text body, size_t i)
-{
-	if (body.len - i < 6 || body.ptr[i] != '\\' || body.ptr[i + 1] != 'u') {
-		return -1;
-	}
-	return escape_code_unit(body.ptr + i + 2, body.ptr + body.len);
-}
-
-static char *copy_of(struct text body)
-{
-	char *copy = malloc(body.len);
-
-	if (copy) {
-		memcpy(copy, body.ptr, body.len);
-	}
-	return copy;
-}
-
-char *api_answer_replace_escapes(struct text body)
-{
-	enum { ESCAPE_LEN = 6 };
-	char *copy = NULL;
-	size_t step;
-
-	for (size_t i = 0; i < body.len; i += step) {
-		int unit = code_unit(body, i);
-		bool high = unit >= 0xD800 && unit <= 0xDBFF;
-		int next = high ? code_unit(body, i + ESCAPE_LEN) : -1;
-
-		if (unit < 0) {
-			step = body.ptr[i] == '\\' ? 2 : 1;
-			continue;
-		}
-		step = ESCAPE_LEN;
-		if (high && next >= 0xDC00 && next <= 0xDFFF) {
-			step += ESCAPE_LEN;
-		} else if (unit == 0 || (unit >= 0xD800 && unit <= 0xDFFF)) {
-			copy = copy ? copy : copy_of(body);
-			if (!copy) {
-				return NULL;
-			}
-			memcpy(copy + i, "\\uFFFD", ESCAPE_LEN);
-		}
-	}
-	return copy;
 }
 
 static bool read_answer(struct text body, struct json_room *room, struct field_values *values)
@@ -128,14 +79,13 @@ bool api_answer_is_list(struct text body, struct json_room *room)
 	struct json_reader rows;
 	struct text row;
 
-	if (!read_answer(body, room, &values) || values.unstorable || !is_success(&values) ||
+	if (!read_answer(body, room, &values) || !is_success(&values) ||
 		!read_count(&values.at[FIELD_PAGE_TOTAL]).known || !begin_rows(&values, &rows)) {
 		return false;
 	}
 	while (next_row(&rows, &row)) {
 		memset(&values, 0, sizeof(values));
-		if (field_read(row, room, PLACE_ORDER, &values) != JSON_FINE || !values.is_object ||
-			values.unstorable) {
+		if (field_read(row, room, PLACE_ORDER, &values) != JSON_FINE || !values.is_object) {
 			return false;
 		}
 	}
@@ -147,7 +97,7 @@ bool api_answer_is_order(struct text body, struct text order_id, struct json_roo
 	struct field_values values;
 	struct text id;
 
-	return read_answer(body, room, &values) && !values.unstorable && is_success(&values) &&
+	return read_answer(body, room, &values) && is_success(&values) &&
 	       json_text(&values.at[FIELD_ID], room, &id) && text_equal(id, order_id);
 }
 

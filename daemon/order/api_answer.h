@@ -21,13 +21,7 @@ bool api_answer_is_json(struct text content_type);
 /* Without the byte order mark that some write in front. */
 struct text api_answer_body(struct text body);
 
-/* A customer's name with a NUL in it, or cut within a character, is no reason to refuse the whole
- * answer: a copy, of the same length and owned, with U+FFFD for every escape that is no character.
- * NULL: there is none, or no memory. */
-char *api_answer_replace_escapes(struct text body);
-
-/* {"success":true,"orders":[{…},…],"pagination":{"total":N,…}}, as a database takes it that reads
- * the rows itself. */
+/* {"success":true,"orders":[{…},…],"pagination":{"total":N,…}}, whole and each row an object. */
 bool api_answer_is_list(struct text body, struct json_room *room);
 
 /* {"success":true,"order":{"id":order_id,…}} */

@@ -211,6 +211,5 @@ enum json_fault field_read(struct text text, struct json_room *room, enum field_
 		json_read(&reader, &other);
 	}
 	json_end(&reader);
-	values->unstorable = reader.unstorable;
 	return reader.fault;
 }

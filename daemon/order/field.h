@@ -153,7 +153,6 @@ struct field_values {
 	struct json at[FIELD_COUNT];
 	struct field_values *order; /* where FIELD_ORDER is gathered into; NULL: nowhere */
 	bool is_object;             /* what field_read() read */
-	bool unstorable;            /* somewhere in that, see struct json */
 };
 
 /* Reads a text of JSON from end to end, and gathers if it is an object. values are zeroed but for

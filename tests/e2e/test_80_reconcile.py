@@ -3,6 +3,7 @@
 """The table equals the API even when no webhook ever came, and the receiver notices none of it."""
 
 import collections
+import json
 import os
 import random
 import re
@@ -474,9 +475,55 @@ class Reconcile(WithShop):
         self.wait_equal(orderd)
         self.assertEqual(self.alarms(), [])
         self.assertEqual(self.database.query(
-            "select customer_first_name from torque.orders"
-            " where order_id in ('order_00007', 'order_00008') order by order_id"),
-            [["cut in a face \ufffd"], ["a\ufffdb"]])
+            "select order_id, customer_first_name, customer_last_name, field, kind"
+            " from torque.orders join torque.odd_values using (order_id) order by 1"),
+            [["order_%05d" % number, None, "Doe", "customer_first_name", "fault"]
+             for number in (7, 8)])
+
+    def test_odd_values_of_a_list_cost_no_order_are_told_and_leave_the_window_verified(self):
+        moments = ("2026-01-02 03:04:05", "2026-01-02T03:04:05+0000", 1767323045, 1767323045000)
+        rows = [('{"id":"order_total","status":"PENDING","createdAt":"%s","cart":{"itemCount":1,'
+                 '"total":null,"currency":"usd"}}', 'null', 'USD'),
+                ('{"id":"order_text","status":"Completed","createdAt":"%s","cart":{"itemCount":-1,'
+                 '"total":"5.00","currency":null}}', '5.00', None),
+                ('{"id":"order_minus","status":"pending","createdAt":"%s","cart":{"itemCount":1,'
+                 '"total":-5,"currency":"E"}}', '-5', None)]
+        recent = time.time() - 3600
+        texts = {}
+        for number, (text, _, _) in enumerate(rows):
+            order = self.shop.add(json.loads(text.replace("%s", "x"))["id"], recent + number)
+            texts[order["id"]] = text.replace("%s", fake_torque.stamp(order["created"])[:-1])
+        for number, moment in enumerate(moments):
+            order = self.shop.add("order_at_%d" % number, recent + 10 + number)
+            texts[order["id"]] = '{"id":"%s","status":"pending","createdAt":%s}' % (
+                order["id"], json.dumps(moment))
+        self.shop.row = lambda order: texts[order["id"]]
+        orderd = self.start()
+        orderd.wait_until(lambda: int(self.database.value(
+            "select count(*) from torque.orders")) == len(texts), "all are here", SOON)
+        self.assertEqual(self.database.query(
+            "select order_id, status, total::text, currency from torque.orders"
+            " where order_id !~ 'at' order by 1"),
+            [["order_minus", "pending", "-5", None], ["order_text", "completed", "5.00", None],
+             ["order_total", "pending", None, "USD"]])
+        self.assertEqual(self.database.query(
+            "select order_id, string_agg(kind || ' ' || field, ', ' order by kind, field)"
+            " from torque.odd_values where order_id !~ 'at' group by 1 order by 1"),
+            [["order_minus", "assumed created_at, fault currency"],
+             ["order_text", "assumed created_at, assumed total, fault item_count"],
+             ["order_total", "assumed created_at"]])
+        self.assertEqual(self.database.query(
+            "select distinct created_at at time zone 'UTC', (select string_agg(kind || field, '')"
+            " from torque.odd_values v where v.order_id = o.order_id) from torque.orders o"
+            " where order_id ~ 'at'"), [["2026-01-02 03:04:05", "assumedcreated_at"]])
+        counted = orderd.metrics()
+        self.assertGreaterEqual(
+            counted['orderd_odd_values_total{field="currency",kind="fault"}'], 1)
+        self.assertGreaterEqual(
+            counted['orderd_odd_values_total{field="created_at",kind="assumed"}'], 7)
+        orderd.wait_until(lambda: int(self.database.value(
+            "select count(*) from torque.reconcile_window where verdict = 'verified'")),
+            "a window is verified", SOON)
 
     def test_an_error_that_quotes_the_key_or_a_customer_brings_neither_into_the_log(self):
         self.fill(5)

@@ -67,27 +67,6 @@ static void judge_times(struct text bytes)
 	}
 }
 
-/* It has the same length, and nothing in it is half a character. */
-static void judge_escapes(struct text bytes, struct json_room *room)
-{
-	char *copy = api_answer_replace_escapes(bytes);
-	struct text mended = { copy, bytes.len };
-	struct json_reader reader;
-	struct json value;
-
-	if (!copy) {
-		return;
-	}
-	room->used = 0;
-	json_begin(&reader, mended, room);
-	if (json_read(&reader, &value) && json_end(&reader)) {
-		struct text ignored;
-
-		assert(value.kind != JSON_KIND_STRING || json_text(&value, room, &ignored));
-	}
-	free(copy);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct text bytes = { (const char *)data, size };
@@ -106,7 +85,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(fact_of_order || !order);
 	assert(!link || size > 0);
 	judge_error(bytes, &room);
-	judge_escapes(bytes, &room);
 	judge_times(bytes);
 	(void)api_answer_is_json(bytes);
 	free(room.memory);
