@@ -139,7 +139,9 @@ declare
     end;
     -- The total may be that of the page: only one that leaves room proves that it is all.
     is_full constant boolean := seen.row_count >= seen.size;
-    known bigint;
+    known constant bigint := case
+        when w.is_count or seen.row_count = 0 then torque_internal.known_in_span(w, p)
+    end;
 begin
     if contradiction is not null then
         return torque_internal.contradict(w, contradiction, at);
@@ -154,10 +156,6 @@ begin
             end,
             at
         );
-    elsif is_full or seen.has_more or seen.row_count = 0 then
-        known := case
-            when w.is_count or seen.row_count = 0 then torque_internal.known_in_span(w, p)
-        end;
     end if;
 
     if not is_full and not seen.has_more then

@@ -65,7 +65,7 @@ as $$
     end
 $$;
 
--- The known orders of the time that is asked for when a window is.
+-- How many orders are known of the time that is asked for when a window is.
 create function torque_internal.known_in_span(
     w torque.reconcile_window,
     p torque_internal.poller
@@ -75,20 +75,17 @@ language sql
 stable
 as $$
     select count(*)
-    from torque_internal.known_orders(
+    from (
+        select case when p.coarse_dates_at is null then interval '0' else interval '12 hours' end
+    ) as m(margin)
+    cross join lateral torque_internal.known_orders(
         w.status,
-        case
-            when p.coarse_dates_at is null then torque_internal.asked_from(w, p)
-            else date_trunc('day', torque_internal.asked_from(w, p), 'UTC')
-        end,
-        case
-            when p.coarse_dates_at is null then torque_internal.asked_to(w, p)
-            else date_trunc('day', torque_internal.asked_to(w, p), 'UTC') + interval '1 day'
-        end
-    )
+        torque_internal.asked_from(w, p) - m.margin,
+        torque_internal.asked_to(w, p) + m.margin
+    ) as k
 $$;
 
--- The known orders that may have been in an answer about the window and are not of it.
+-- How many may have been in an answer about the window and are not of it.
 create function torque_internal.known_beside(
     w torque.reconcile_window,
     p torque_internal.poller
@@ -97,32 +94,25 @@ returns bigint
 language sql
 stable
 as $$
-    select count(*) filter (
-        where o.created_at < w.created_from
-            or o.created_at >= w.created_to
-    )
+    select count(*)
     from (
-        select
-            case
-                when p.coarse_dates_at is null then interval '3 seconds'
-                else interval '60 hours'
-            end,
-            case
-                when torque_internal.is_newest(w) then interval '60 hours'
-                else interval '0'
-            end
-    ) as s(margin, ahead)
+        select case
+            when p.coarse_dates_at is null then interval '3 seconds'
+            else interval '60 hours'
+        end
+    ) as m(margin)
     cross join lateral (
-        select k.created_at
-        from torque_internal.known_orders(
-            null, w.created_from - s.margin, w.created_from
-        ) as k
-        union all
-        select k.created_at
-        from torque_internal.known_orders(
-            null, w.created_to, w.created_to + greatest(s.margin, s.ahead)
-        ) as k
-    ) as o
+        values
+            (w.created_from - m.margin, w.created_from - interval '1 microsecond'),
+            (
+                w.created_to,
+                w.created_to + case
+                    when torque_internal.is_newest(w) then interval '60 hours'
+                    else m.margin
+                end
+            )
+    ) as s(since, until)
+    cross join lateral torque_internal.known_orders(null, s.since, s.until) as k
 $$;
 
 -- The window can be divided: parts would be longer than what they are asked for beyond their ends.
