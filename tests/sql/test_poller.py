@@ -390,6 +390,14 @@ class Verdicts(Rules):
         self.assertEqual(self.page(window, answer, offset=100), "seam")
         self.assertEqual(self.column("page_offset", window), "50")
 
+    def test_a_total_that_changes_from_page_to_page_proves_nothing(self):
+        for total, word in ((300, "paged"), (301, "total_changed"), (None, "total_changed")):
+            with self.subTest(total):
+                window = self.window(page_offset=98, expected=300, pages=1, seam="array['o1']")
+                answer = rows(*(("o%d" % n, -n, "completed") for n in range(100)))
+                answer["pagination"].update(total=total, hasMore=True)
+                self.assertEqual(self.page(window, answer, offset=98), word)
+
     def test_twice_a_date_out_of_the_span_is_a_habit_and_once_is_none(self):
         window = self.window()
         self.assertEqual(self.page(window, rows(("o", -30 * DAY, "completed"))), "out_of_span")
