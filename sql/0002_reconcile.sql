@@ -147,7 +147,14 @@ comment on column torque.reconcile_window.tries is
 comment on column torque.reconcile_window.not_before is
     'When to ask again; null: at once.';
 comment on column torque.reconcile_window.problem is
-    'What was wrong with the last bad answer, in a word.';
+    'What was wrong with the last bad answer: absent (orders that are known to exist are not in'
+    ' it), not_taken (orders in it could not be taken in), row_without_id, row_twice,'
+    ' no_created_at, no_total, no_order (rows in none), rows_missing and total_too_low (fewer or'
+    ' more than it counts), has_more (it says so, and there are not), total_changed, seam (pages'
+    ' share no row), no_seam (pages of one row share none), offset_ignored, short_pages,'
+    ' other_status, out_of_span (the filters let others through), grown (a part has as many as the'
+    ' whole), parts_missing (the parts have fewer), empty, endless, malformed, refused or'
+    ' not_found.';
 comment on column torque.reconcile_window.page_offset is
     'Book-keeping of a window that is read page by page: the next offset; null: it is not.';
 comment on column torque.reconcile_window.seam is

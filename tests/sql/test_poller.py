@@ -3,6 +3,7 @@
 """Each rule of the poller by itself, from both sides of its bounds, in a time of its own."""
 
 import json
+import re
 import sys
 import unittest
 from collections import Counter
@@ -18,6 +19,7 @@ from test_reconcile_time import ingest
 from walks import literal
 
 START = 1_700_000_000.0
+SQL = Path(__file__).resolve().parents[2] / "sql" / "poller"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 # An order that is here and agrees with the lists, but for what is said.
@@ -389,6 +391,15 @@ class Verdicts(Rules):
         answer["pagination"].update(total=300, hasMore=True)
         self.assertEqual(self.page(window, answer, offset=100), "seam")
         self.assertEqual(self.column("page_offset", window), "50")
+
+    def test_every_word_for_what_is_wrong_is_explained_at_its_column(self):
+        told = self.value(
+            "col_description('torque.reconcile_window'::regclass, attnum) from pg_attribute"
+            " where attrelid = 'torque.reconcile_window'::regclass and attname = 'problem'")
+        source = "".join((SQL / name).read_text() for name in ("judge.sql", "verdict.sql"))
+        words = set(re.findall(r"(?:then|contradict\(w,) '([a-z_]+)'", source)) - {"incomplete"}
+        self.assertGreater(len(words), 15)
+        self.assertEqual([word for word in sorted(words) if word not in told], [])
 
     def test_a_total_that_changes_from_page_to_page_proves_nothing(self):
         for total, word in ((300, "paged"), (301, "total_changed"), (None, "total_changed")):
