@@ -10,17 +10,13 @@
 #include "base/stamp.h"
 #include "command/print.h"
 #include "flow/call_record.h"
-#include "pg/session.h"
 #include "settings/options.h"
 
 enum {
+	STATEMENT_TIMEOUT_S = 30,
 	WAIT_MAX_MS = 60000, /* then the budget is asked again: others may have left room */
 	WAIT_SAID_MS = 2000, /* a wait that a person at a terminal would wonder about */
 };
-
-static const char settings[] = "select set_config('search_path', 'pg_catalog, pg_temp', false),"
-			       " set_config('timezone', 'UTC', false),"
-			       " set_config('statement_timeout', '30s', false)";
 
 struct api_session {
 	struct loop *loop;
@@ -62,24 +58,6 @@ static bool tell(struct api_session *ask, const struct store_call call)
 		ask->session, call.statement, values, lengths, formats, call.param_count);
 }
 
-/* The schema has to be the one that this program was made for. */
-static int check_schema(struct api_session *ask)
-{
-	struct problem problem;
-	const char *state;
-
-	if (!blocking_ask(ask->session, session_statement(SESSION_SCHEMA), NULL, 0)) {
-		session_refused(SESSION_SCHEMA, blocking_sqlstate(ask->session),
-			text_of(blocking_problem(ask->session)), &problem);
-		return say(problem.text, EX_UNAVAILABLE);
-	}
-	state = blocking_rows(ask->session) > 0 ? blocking_cell(ask->session, 0, 0) : NULL;
-	if (!session_judge(SESSION_SCHEMA, text_of(state), false, &problem)) {
-		return say(problem.text, EX_UNAVAILABLE);
-	}
-	return EX_OK;
-}
-
 static int check_shop(struct api_session *ask, const struct reconcile_options *options)
 {
 	const char *sentence;
@@ -96,18 +74,19 @@ static int open_session(struct api_session *ask, const struct config *config)
 	struct reconcile_options options = options_reconcile(config_settings(config));
 	char setup[SCHEDULE_SETUP_MAX];
 	struct problem problem;
-	int code;
 
 	ask->session = blocking_new(options.store.conninfo, false, &problem);
-	if (!ask->session) {
+	if (!ask->session ||
+		!blocking_check(ask->session, options.store.allow_unsafe_fsync, STATEMENT_TIMEOUT_S,
+			&problem) ||
+		!blocking_check_schema(ask->session, &problem)) {
 		return say(problem.text, EX_UNAVAILABLE);
 	}
 	schedule_setup(&options.schedule, setup);
-	if (!blocking_run(ask->session, settings) || !blocking_run(ask->session, setup)) {
+	if (!blocking_run(ask->session, setup)) {
 		return api_session_database_failed(ask);
 	}
-	code = check_schema(ask);
-	return code == EX_OK ? check_shop(ask, &options) : code;
+	return check_shop(ask, &options);
 }
 
 static void wait_over(void *owner)

@@ -34,6 +34,7 @@ static struct migration_options admin_options(const struct command *command)
 	return (struct migration_options){
 		.conninfo = admin ? admin : command->settings->database.conninfo,
 		.as_invoker = !admin,
+		.allow_unsafe_fsync = command->settings->database.allow_unsafe_fsync,
 	};
 }
 
@@ -107,6 +108,7 @@ static int show_status(const struct command *command)
 	const char *admin = verb_value(command, "admin-conninfo");
 	struct migration_options options = {
 		.conninfo = admin ? admin : command->settings->database.conninfo,
+		.allow_unsafe_fsync = command->settings->database.allow_unsafe_fsync,
 	};
 	struct migration_state state;
 	enum migration_end end = migration_look(&options, &state);

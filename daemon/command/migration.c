@@ -108,7 +108,12 @@ static enum migration_end connect_to(const struct migration_options *options,
 {
 	state_init(state);
 	*ret_session = blocking_new(options->conninfo, options->as_invoker, &state->problem);
-	return *ret_session ? MIGRATION_FINE : MIGRATION_UNREACHABLE;
+	if (!*ret_session) {
+		return MIGRATION_UNREACHABLE;
+	}
+	return blocking_check(*ret_session, options->allow_unsafe_fsync, 0, &state->problem)
+		       ? MIGRATION_FINE
+		       : MIGRATION_REFUSED;
 }
 
 /* Looking. */

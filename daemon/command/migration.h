@@ -22,6 +22,7 @@ struct migration_options {
 	 * stays whose it is. */
 	const char *adopt_base_url;
 	const char *adopt_business_id; /* valid with the other */
+	bool allow_unsafe_fsync;
 };
 
 enum migration_end {

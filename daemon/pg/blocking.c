@@ -12,8 +12,10 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "pg/conninfo.h"
+#include "pg/session.h"
+#include "pg/witness.h"
 
-enum { WORDS_MAX = 64, PARAMS_MAX = 100, NUMBER_MAX = 16 };
+enum { WORDS_MAX = 64, PARAMS_MAX = 100, NUMBER_MAX = 16, TIMEOUTS_MAX = 128 };
 
 struct blocking {
 	PGconn *conn;
@@ -21,6 +23,7 @@ struct blocking {
 	struct problem problem;
 	char sqlstate[BLOCKING_SQLSTATE_MAX];
 	size_t line;
+	struct session check;
 };
 
 /* What stands on the first line, without the space at its end. */
@@ -160,6 +163,83 @@ bool blocking_ask_binary(struct blocking *session, const char *sql, const char *
 	return judge(session,
 		PQexecParams(session->conn, sql, (int)count, NULL, values, lengths, formats, 0),
 		sql);
+}
+
+/* A session that is checked. */
+
+static bool check_until(struct blocking *session, enum session_step end, struct problem *problem)
+{
+	while (session->check.step < end) {
+		const char *statement = session_statement(&session->check);
+
+		if (!blocking_ask(session, statement, NULL, 0)) {
+			session_refused(&session->check, session->sqlstate,
+				text_of(session->problem.text), problem);
+			return false;
+		}
+		if (!session_judge(
+			    &session->check, text_of(PQgetvalue(session->result, 0, 0)), problem)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+struct asked {
+	struct loop *loop;
+	bool pooled;
+};
+
+static void witness_has_told(void *owner, bool pooled)
+{
+	struct asked *asked = owner;
+
+	asked->pooled = pooled;
+	loop_stop(asked->loop);
+}
+
+/* True: the server process is this session's alone. */
+static bool ask_witness(struct blocking *session, struct problem *problem)
+{
+	struct asked asked = { .loop = loop_new() };
+	struct witness *witness = witness_new(
+		asked.loop, session->conn, session->check.server_pid, witness_has_told, &asked);
+	bool alone;
+
+	loop_run(asked.loop);
+	session->check.step = SESSION_SERVER;
+	alone = asked.pooled ? session_say_pooled(problem)
+			     : check_until(session, SESSION_SCHEMA, problem);
+	witness_free(witness);
+	loop_free(asked.loop);
+	return alone;
+}
+
+bool blocking_check(struct blocking *session, bool allow_unsafe_fsync, unsigned statement_timeout_s,
+	struct problem *problem)
+{
+	char timeouts[TIMEOUTS_MAX];
+
+	session_begin(&session->check, allow_unsafe_fsync);
+	if (!check_until(session, SESSION_SCHEMA, problem) ||
+		(witness_is_needed(session->conn, session->check.server_pid) &&
+			!ask_witness(session, problem))) {
+		return false;
+	}
+	snprintf(timeouts, sizeof(timeouts),
+		"set statement_timeout = '%us'; set lock_timeout = 0; "
+		"set idle_in_transaction_session_timeout = 0",
+		statement_timeout_s);
+	if (!blocking_run(session, timeouts)) {
+		problem_say(problem, "%s", session->problem.text);
+		return false;
+	}
+	return true;
+}
+
+bool blocking_check_schema(struct blocking *session, struct problem *problem)
+{
+	return check_until(session, SESSION_CHECKED, problem);
 }
 
 size_t blocking_rows(const struct blocking *session)

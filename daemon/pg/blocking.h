@@ -23,6 +23,13 @@ struct blocking; /* heap */
 struct blocking *blocking_new(const char *conninfo, bool as_invoker, struct problem *problem);
 void blocking_free(struct blocking *session);
 
+/* Sets what each session sets (session.h), with statement_timeout_s instead of its own, 0 = none,
+ * and without the others; then judges the server. False, with a sentence: it will not do. */
+bool blocking_check(struct blocking *session, bool allow_unsafe_fsync, unsigned statement_timeout_s,
+	struct problem *problem);
+/* Likewise of the schema: it has to be the one that this program was made for. */
+bool blocking_check_schema(struct blocking *session, struct problem *problem);
+
 /* Any number of statements. False: see problem and sqlstate. */
 bool blocking_run(struct blocking *session, const char *sql);
 /* One statement with count parameters in text format, NULL = SQL null. */

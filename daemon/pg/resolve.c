@@ -21,7 +21,7 @@ enum {
 };
 
 static const char *const defaults[][2] = {
-	{ "target_session_attrs", "read-write" },
+	{ "target_session_attrs", "primary" },
 	{ "gssencmode", "disable" }, /* a ticket server that is away would stop the loop */
 	{ "keepalives_idle", "10" },
 	{ "keepalives_interval", "3" },

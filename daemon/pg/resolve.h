@@ -29,7 +29,7 @@ typedef void resolve_found(void *owner);
 
 /* Never NULL: a conninfo that is no conninfo is told by resolve_problem(), and leads nowhere.
  * PGHOST, PGHOSTADDR and PGPORT count as they do for libpq. Settings that conninfo leaves open get
- * the values a daemon needs: target_session_attrs=read-write, keepalives, no GSSAPI, UTF-8. Nothing
+ * the values a daemon needs: target_session_attrs=primary, keepalives, no GSSAPI, UTF-8. Nothing
  * is looked up before resolve_next(): who only asks for resolve_problem() may give a loop of NULL.
  */
 struct resolve *resolve_new(struct loop *loop, const char *conninfo, const char *application_name,

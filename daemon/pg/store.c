@@ -6,24 +6,18 @@
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
-#include "base/clock.h"
 #include "base/die.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
-#include "base/problem.h"
+#include "pg/attempts.h"
 #include "pg/pipeline.h"
 #include "pg/resolve.h"
 #include "pg/session.h"
+#include "pg/witness.h"
 
-enum {
-	STORE_MAGIC = 0x53544f52,
-	/* A host that is only slow must get in some time. */
-	STORE_SLOW_EVERY = 8,
-	STORE_SLOW_MS = 2000,
-};
+enum { STORE_MAGIC = 0x53544f52 };
 
 enum phase {
 	PHASE_WAITING,    /* for the timer: no connection */
@@ -31,6 +25,7 @@ enum phase {
 	PHASE_CHECKING,   /* is this a server to trust with facts? */
 	PHASE_IDLE,
 	PHASE_RUNNING,
+	PHASE_LOOKING, /* is it still? */
 };
 
 struct store {
@@ -39,7 +34,6 @@ struct store {
 	struct resolve *resolve;
 	char *name; /* for the log */
 	bool quiet;
-	bool allow_unsafe_fsync;
 	char *setup; /* NULL: none */
 	const struct store_events *events;
 	void *owner;
@@ -48,40 +42,37 @@ struct store {
 	struct loop_watch *watch; /* NULL while waiting, and inside PQconnectPoll() */
 	struct loop_timer *timer; /* the back-off, or the deadline of what goes on; idle: stopped */
 	struct loop_task *breaking; /* gives the connection up when sending has failed */
-	int64_t round_ms;           /* when this round of hosts began */
-	int64_t attempt_ms;         /* when this attempt began */
-	unsigned attempts;          /* since it was connected last */
-	unsigned rounds;            /* likewise */
-	enum session_step check;    /* valid while checking */
-	struct pipeline *pipeline;  /* NULL, but while checking and running */
+	struct session session;     /* valid from checking on */
+	struct witness *witness;    /* NULL, but while one is asked */
+	struct loop_timer *look;    /* begins the next look; stopped while there is no connection */
+	bool look_due;              /* as soon as it is idle */
+	struct pipeline *pipeline;  /* NULL while idle, or not connected */
 	struct pipeline_statements statements;
 	store_done *done; /* valid while running, as is its tag */
 	void *tag;
-	bool broken;            /* sending has failed */
-	bool server_ends;       /* the server has said on an idle connection that it ends it */
-	bool calling_out;       /* with more to do then: the memory stays until it is back */
-	bool freed;             /* meanwhile; nothing else is valid then */
-	struct problem reason;  /* of this attempt, or why the connection was lost */
-	struct problem reasons; /* those of this round */
-	struct problem problem; /* those of the last round */
+	bool broken;      /* sending has failed */
+	bool server_ends; /* the server has said on an idle connection that it ends it */
+	bool calling_out; /* with more to do then: the memory stays until it is back */
+	bool freed;       /* meanwhile; nothing else is valid then */
+	struct attempts attempts;
 };
 
 static void set_reason(struct store *store, const char *message)
 {
-	session_one_line(&store->reason, message);
+	session_one_line(&store->attempts.reason, message);
 }
 
 /* Begin and end. */
 
 static void timer_fired(void *owner);
+static void look_is_due(void *owner);
 static void sending_failed(void *owner);
 static void address_found(void *owner);
 
 static void begin_round(struct store *store, int64_t after_ms)
 {
 	resolve_begin(store->resolve);
-	store->reasons.text[0] = '\0';
-	store->round_ms = clock_mono_ms() + after_ms;
+	attempts_begin_round(&store->attempts, after_ms);
 	loop_timer_start(store->timer, after_ms);
 }
 
@@ -95,14 +86,15 @@ struct store *store_new(struct loop *loop, const struct store_options *options,
 	store->loop = loop;
 	store->name = memory_copy(name);
 	store->quiet = options->quiet;
-	store->allow_unsafe_fsync = options->allow_unsafe_fsync;
+	store->session.allow_unsafe_fsync = options->allow_unsafe_fsync;
 	store->setup = options->setup ? memory_copy(options->setup) : NULL;
 	store->events = events;
 	store->owner = owner;
 	store->timer = loop_timer_new(loop, timer_fired, store);
+	store->look = loop_timer_new(loop, look_is_due, store);
 	store->breaking = loop_task_new(loop, sending_failed, store);
 	store->resolve = resolve_new(loop, options->conninfo, name, address_found, store);
-	problem_say(&store->problem, "not connected yet");
+	problem_say(&store->attempts.problem, "not connected yet");
 	begin_round(store, 0);
 	return store;
 }
@@ -111,6 +103,10 @@ static void close_connection(struct store *store)
 {
 	loop_watch_free(store->watch);
 	store->watch = NULL;
+	loop_timer_stop(store->look);
+	store->look_due = false;
+	witness_free(store->witness);
+	store->witness = NULL;
 	pipeline_free(store->pipeline);
 	store->pipeline = NULL;
 	PQfinish(store->conn);
@@ -118,7 +114,7 @@ static void close_connection(struct store *store)
 	store->statements.count = 0;
 	store->broken = false;
 	store->server_ends = false;
-	if (store->phase == PHASE_IDLE || store->phase == PHASE_RUNNING) {
+	if (store->phase >= PHASE_IDLE) {
 		metrics_add(METRIC_DATABASE_CONNECTED, -1);
 	}
 	store->phase = PHASE_WAITING;
@@ -134,6 +130,7 @@ void store_free(struct store *store)
 	free(store->setup);
 	resolve_free(store->resolve);
 	loop_timer_free(store->timer);
+	loop_timer_free(store->look);
 	loop_task_free(store->breaking);
 	store->magic = 0;
 	if (store->calling_out) {
@@ -150,31 +147,10 @@ bool store_ready(const struct store *store)
 
 const char *store_problem(const struct store *store)
 {
-	return store->phase == PHASE_IDLE || store->phase == PHASE_RUNNING ? ""
-									   : store->problem.text;
+	return store->phase >= PHASE_IDLE ? "" : store->attempts.problem.text;
 }
 
 /* Losing it. */
-
-static int64_t jitter(int64_t ms)
-{
-	uint32_t number;
-
-	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number)) {
-		number = UINT32_MAX / 2;
-	}
-	return ms / 2 + ms / 2 * (int64_t)number / UINT32_MAX;
-}
-
-static void add_reason(struct store *store)
-{
-	const char *others = store->reasons.text;
-
-	if (!strstr(others, store->reason.text)) {
-		problem_say(&store->reasons, "%s%s%s", others, others[0] ? "; " : "",
-			store->reason.text);
-	}
-}
 
 /* For another reason than before. The last thing its caller does. */
 static void round_failed(struct store *store)
@@ -182,7 +158,7 @@ static void round_failed(struct store *store)
 	if (!store->quiet) {
 		log_event(LOG_ERROR, "database_unreachable",
 			LOG_FIELDS(LOG_STRING("connection", store->name),
-				LOG_STRING("error", store->problem.text)));
+				LOG_STRING("error", store->attempts.problem.text)));
 	}
 	if (store->events->connect_failed) {
 		store->events->connect_failed(store->owner);
@@ -192,21 +168,16 @@ static void round_failed(struct store *store)
 /* Every host was tried in vain. */
 static void round_ended(struct store *store)
 {
-	unsigned doublings = store->rounds < 8 ? store->rounds : 8;
-	int64_t pause_ms = (int64_t)STORE_BACKOFF_MIN_MS << doublings;
+	int64_t pause_ms;
 
-	store->rounds++;
-	pause_ms = jitter(pause_ms < STORE_BACKOFF_MAX_MS ? pause_ms : STORE_BACKOFF_MAX_MS);
-	pause_ms -= clock_mono_ms() - store->round_ms;
 	if (resolve_problem(store->resolve)[0] != '\0') {
 		set_reason(store, resolve_problem(store->resolve));
-		add_reason(store);
+		attempts_failed(&store->attempts);
 	}
 
-	bool other = strcmp(store->problem.text, store->reasons.text) != 0;
+	bool other = attempts_end_round(&store->attempts, &pause_ms);
 
-	store->problem = store->reasons;
-	begin_round(store, pause_ms > 0 ? pause_ms : 0);
+	begin_round(store, pause_ms);
 	if (other) {
 		round_failed(store);
 	}
@@ -215,7 +186,7 @@ static void round_ended(struct store *store)
 /* For the reason in reason. The last thing its caller does. */
 static void attempt_failed(struct store *store)
 {
-	add_reason(store);
+	attempts_failed(&store->attempts);
 	close_connection(store);
 	loop_timer_start(store->timer, 0);
 }
@@ -225,7 +196,7 @@ static void log_lost(const struct store *store)
 	if (!store->quiet) {
 		log_event(LOG_WARNING, "database_lost",
 			LOG_FIELDS(LOG_STRING("connection", store->name),
-				LOG_STRING("error", store->problem.text)));
+				LOG_STRING("error", store->attempts.problem.text)));
 	}
 }
 
@@ -234,6 +205,7 @@ static void log_lost(const struct store *store)
 static void connection_lost(struct store *store, enum store_end end)
 {
 	struct pipeline *pipeline = store->pipeline;
+	bool running = store->phase == PHASE_RUNNING;
 	struct store_result result = { .message = TEXT("") };
 
 	if (store->phase < PHASE_IDLE) {
@@ -246,19 +218,17 @@ static void connection_lost(struct store *store, enum store_end end)
 	}
 	result.end = end;
 	if (result.message.len == 0) {
-		result.message = text_of(store->reason.text);
+		result.message = text_of(store->attempts.reason.text);
 	}
 	close_connection(store);
-	store->problem = store->reason;
+	begin_round(store, attempts_lost_ms(&store->attempts));
 	log_lost(store);
-	/* Not at once: it may be we who make the server fall. */
-	begin_round(store, jitter(STORE_BACKOFF_MIN_MS));
 
 	store->calling_out = true;
-	if (pipeline) {
+	if (running) {
 		store->done(store->tag, &result);
-		pipeline_free(pipeline);
 	}
+	pipeline_free(pipeline);
 	store->calling_out = false;
 	if (store->freed) {
 		free(store);
@@ -277,18 +247,6 @@ static void watch(struct store *store, unsigned want)
 	loop_watch_want(store->watch, want);
 }
 
-static int64_t timeout_ms(const struct store *store)
-{
-	int64_t left_ms = store->attempt_ms + STORE_CONNECT_TOTAL_MS - clock_mono_ms();
-	int64_t step_ms =
-		store->attempts % STORE_SLOW_EVERY == 0 ? STORE_SLOW_MS : STORE_CONNECT_MS;
-
-	if (left_ms < 0) {
-		return 0;
-	}
-	return left_ms < step_ms ? left_ms : step_ms;
-}
-
 static void notice_arrived(void *owner, const PGresult *notice);
 static void check_session(struct store *store);
 
@@ -298,7 +256,7 @@ static void continue_connecting(struct store *store)
 {
 	loop_watch_free(store->watch);
 	store->watch = NULL;
-	loop_timer_start(store->timer, timeout_ms(store));
+	loop_timer_start(store->timer, attempts_timeout_ms(&store->attempts));
 	switch (PQconnectPoll(store->conn)) {
 	case PGRES_POLLING_READING:
 		watch(store, LOOP_READ);
@@ -321,8 +279,7 @@ static void continue_connecting(struct store *store)
 static void connect_to(struct store *store, const struct resolve_words *words)
 {
 	store->phase = PHASE_CONNECTING;
-	store->attempts++;
-	store->attempt_ms = clock_mono_ms();
+	attempts_begin(&store->attempts);
 	store->conn = PQconnectStartParams(words->keywords, words->values, 0);
 	if (!store->conn) {
 		die("no memory for a database connection");
@@ -334,7 +291,7 @@ static void connect_to(struct store *store, const struct resolve_words *words)
 		attempt_failed(store);
 		return;
 	}
-	loop_timer_start(store->timer, timeout_ms(store));
+	loop_timer_start(store->timer, attempts_timeout_ms(&store->attempts));
 	watch(store, LOOP_WRITE);
 }
 
@@ -388,8 +345,9 @@ static bool send_calls(struct store *store, const struct store_call *calls, size
 static void start_run(struct store *store, const struct store_call *calls, size_t count)
 {
 	store->pipeline = pipeline_new(store->conn, &store->statements);
-	loop_timer_start(
-		store->timer, store->phase == PHASE_CHECKING ? timeout_ms(store) : STORE_RUN_MS);
+	loop_timer_start(store->timer, store->phase == PHASE_CHECKING
+					       ? attempts_timeout_ms(&store->attempts)
+					       : STORE_RUN_MS);
 	if (!send_calls(store, calls, count)) {
 		store->broken = true; /* nobody is called from inside store_run() */
 		loop_task_post(store->breaking);
@@ -441,6 +399,8 @@ static void notice_arrived(void *owner, const PGresult *notice)
 }
 
 static void check_answered(struct store *store, const struct store_result *result);
+static void begin_look(struct store *store);
+static void look_answered(struct store *store, const struct store_result *result);
 
 /* The transaction has ended. The last thing its caller does. */
 static void run_ended(struct store *store)
@@ -448,7 +408,7 @@ static void run_ended(struct store *store)
 	struct pipeline *pipeline = store->pipeline;
 	struct store_result result;
 
-	if (store->phase == PHASE_RUNNING && pipeline_is_stale(pipeline)) {
+	if (store->phase >= PHASE_RUNNING && pipeline_is_stale(pipeline)) {
 		set_reason(store, pipeline_error(pipeline));
 		connection_lost(store, STORE_REFUSED);
 		return;
@@ -460,9 +420,12 @@ static void run_ended(struct store *store)
 	store->pipeline = NULL;
 	if (store->phase == PHASE_CHECKING) {
 		check_answered(store, &result);
+	} else if (store->phase == PHASE_LOOKING) {
+		look_answered(store, &result);
 	} else {
 		store->phase = PHASE_IDLE;
 		loop_timer_stop(store->timer);
+		begin_look(store);
 		store->done(store->tag, &result);
 	}
 	pipeline_free(pipeline);
@@ -527,7 +490,7 @@ static void descriptor_ready(void *owner, unsigned ready)
 		server_gone(store);
 	} else if (!flush(store)) {
 		connection_lost(store, STORE_UNSURE);
-	} else if (store->phase == PHASE_IDLE) {
+	} else if (!store->pipeline) {
 		read_idle(store);
 	} else {
 		read_results(store);
@@ -545,11 +508,12 @@ static void timer_fired(void *owner)
 		return;
 	case PHASE_CONNECTING:
 	case PHASE_CHECKING:
-		problem_say(&store->reason, "%s does not answer", PQhost(store->conn));
+		problem_say(&store->attempts.reason, "%s does not answer", PQhost(store->conn));
 		attempt_failed(store);
 		return;
 	case PHASE_RUNNING:
-		problem_say(&store->reason, "no answer within %d ms", STORE_RUN_MS);
+	case PHASE_LOOKING:
+		problem_say(&store->attempts.reason, "no answer within %d ms", STORE_RUN_MS);
 		connection_lost(store, STORE_UNSURE);
 		return;
 	case PHASE_IDLE:
@@ -558,15 +522,14 @@ static void timer_fired(void *owner)
 	die("a deadline for an idle connection");
 }
 
-/* Checking: three transactions, one after the other. */
+/* Checking: some transactions, one after the other. */
 
-static void start_check(struct store *store, enum session_step step)
+static void run_check(struct store *store)
 {
-	struct store_call calls[2] = { { .statement = session_statement(step) } };
+	struct store_call calls[2] = { { .statement = session_statement(&store->session) } };
 	size_t count = 1;
 
-	store->check = step;
-	if (step == SESSION_SETTINGS && store->setup) {
+	if (store->session.step == SESSION_SETTINGS && store->setup) {
 		calls[count++].statement = store->setup;
 	}
 	start_run(store, calls, count);
@@ -580,15 +543,18 @@ static void check_session(struct store *store)
 		attempt_failed(store);
 		return;
 	}
-	start_check(store, SESSION_SETTINGS);
+	session_begin(&store->session, store->session.allow_unsafe_fsync);
+	run_check(store);
 }
 
 static void session_ready(struct store *store)
 {
 	store->phase = PHASE_IDLE;
-	store->attempts = 0;
-	store->rounds = 0;
+	attempts_succeeded(&store->attempts);
+	witness_free(store->witness);
+	store->witness = NULL;
 	loop_timer_stop(store->timer);
+	loop_timer_start(store->look, STORE_LOOK_MS);
 	metrics_add(METRIC_DATABASE_CONNECTED, 1);
 	metrics_add(METRIC_DATABASE_CONNECTS, 1);
 	if (!store->quiet) {
@@ -598,23 +564,83 @@ static void session_ready(struct store *store)
 	store->events->connected(store->owner);
 }
 
+/* The witness holds a process: is ours still ours? */
+static void witness_has_told(void *owner, bool pooled)
+{
+	struct store *store = owner;
+
+	assert(store->magic == STORE_MAGIC);
+	if (pooled) {
+		session_say_pooled(&store->attempts.reason);
+		attempt_failed(store);
+	} else {
+		session_look(&store->session);
+		run_check(store);
+	}
+}
+
+static void ask_witness(struct store *store)
+{
+	loop_timer_stop(store->timer);
+	store->witness = witness_new(
+		store->loop, store->conn, store->session.server_pid, witness_has_told, store);
+}
+
+/* False, with a reason: this server will not do. */
+static bool answer_will_do(struct store *store, const struct store_result *result)
+{
+	struct problem *reason = &store->attempts.reason;
+
+	if (result->end == STORE_COMMITTED) {
+		return session_judge(&store->session, result->value, reason);
+	}
+	session_refused(&store->session, result->sqlstate, result->message, reason);
+	return false;
+}
+
 static void check_answered(struct store *store, const struct store_result *result)
 {
-	struct problem problem;
-	bool fit = result->end == STORE_COMMITTED;
-
-	if (!fit) {
-		session_refused(store->check, result->sqlstate, result->message, &problem);
-	} else {
-		fit = session_judge(
-			store->check, result->value, store->allow_unsafe_fsync, &problem);
-	}
-	if (!fit) {
-		set_reason(store, problem.text);
+	if (!answer_will_do(store, result)) {
 		attempt_failed(store);
-	} else if (store->check + 1 < SESSION_STEPS) {
-		start_check(store, store->check + 1);
+	} else if (store->session.step < SESSION_CHECKED) {
+		run_check(store);
+	} else if (!store->witness && witness_is_needed(store->conn, store->session.server_pid)) {
+		ask_witness(store);
 	} else {
 		session_ready(store);
 	}
+}
+
+/* Looking again, now and then: somebody may have switched fsync off meanwhile. */
+
+static void begin_look(struct store *store)
+{
+	if (store->look_due && store->phase == PHASE_IDLE) {
+		store->look_due = false;
+		store->phase = PHASE_LOOKING;
+		session_look(&store->session);
+		run_check(store);
+	}
+}
+
+static void look_is_due(void *owner)
+{
+	struct store *store = owner;
+
+	assert(store->magic == STORE_MAGIC);
+	store->look_due = true;
+	begin_look(store);
+}
+
+/* A server that could not say will be asked again. */
+static void look_answered(struct store *store, const struct store_result *result)
+{
+	if (result->end == STORE_COMMITTED && !answer_will_do(store, result)) {
+		connection_lost(store, STORE_REFUSED);
+		return;
+	}
+	store->phase = PHASE_IDLE;
+	loop_timer_stop(store->timer);
+	loop_timer_start(store->look, STORE_LOOK_MS);
+	store->events->connected(store->owner);
 }

@@ -2,10 +2,9 @@
  *
  * Connects by itself, and again when the connection is lost: one host and address of conninfo after
  * the other (resolve.h), back-off with jitter between two rounds, and a host that says nothing for
- * STORE_CONNECT_MS is left for the next one. A server is used only when it is no standby, has fsync
- * on, and its schema torque is the one this program was made for; each of these can mend itself, so
- * that it is asked again. Every session sets: synchronous_commit=on, lock_timeout,
- * statement_timeout, idle_in_transaction_session_timeout, search_path='', jit=off.
+ * ATTEMPTS_CONNECT_MS is left for the next one. What makes a server unfit, and what
+ * each session sets, is in session.h; that can mend itself, so that it is asked again, and can come
+ * later, so that it is looked at again. No pooler may stand before it but one that pools sessions.
  *
  * That it is connected, has lost its connection or finds none is logged here, by its name.
  */
@@ -18,11 +17,8 @@
 #include "pg/call.h"
 
 enum {
-	STORE_CONNECT_MS = 500, /* of silence */
-	STORE_CONNECT_TOTAL_MS = 5000,
-	STORE_BACKOFF_MIN_MS = 50,
-	STORE_BACKOFF_MAX_MS = 500, /* from the start of one round to the next */
-	STORE_RUN_MS = 2000,        /* a transaction longer than this costs the connection */
+	STORE_RUN_MS = 2000,   /* a transaction longer than this costs the connection */
+	STORE_LOOK_MS = 10000, /* a server that is in use is looked at again so often */
 };
 
 struct store; /* heap */
@@ -40,7 +36,8 @@ struct store_options {
 };
 
 struct store_events {
-	void (*connected)(void *owner); /* checked, prepared, idle: store_run() may be called */
+	/* Checked, prepared, idle: store_run() may be called. Also after each look. */
+	void (*connected)(void *owner);
 	void (*disconnected)(
 		void *owner); /* after the running transaction's done, if there was one */
 	/* store_problem() has another reason than before; only while there is no connection. May

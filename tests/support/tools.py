@@ -22,6 +22,7 @@ PACKAGES = {
     "node": "nodejs",
     "nsenter": "util-linux",
     "openssl": "openssl",
+    "pgbouncer": "pgbouncer",
     "pgtap": "postgresql-15-pgtap",
     "script": "bsdutils",
     "setpriv": "util-linux",

@@ -124,7 +124,7 @@ static void check_words(void)
 	resolve_next(resolve, &words);
 	CHECK(strcmp(word(&words, "dbname"), "d") == 0 && strcmp(word(&words, "user"), "u") == 0,
 		"what conninfo says is passed on");
-	CHECK(strcmp(word(&words, "target_session_attrs"), "read-write") == 0 &&
+	CHECK(strcmp(word(&words, "target_session_attrs"), "primary") == 0 &&
 			strcmp(word(&words, "gssencmode"), "disable") == 0 &&
 			strcmp(word(&words, "keepalives_idle"), "10") == 0,
 		"what it leaves open is set for a daemon");
