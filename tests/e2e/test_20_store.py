@@ -21,8 +21,6 @@ begin
 end $$;
 create %s trigger object %s on torque.order_events %s for each row execute function public.object();
 """
-TAKE = "create or replace function torque.take(%s) returns text " % ", ".join(
-    "%s %s" % column for column in facts.COLUMNS if column[0] != "source")
 
 
 def paid(order_id, **data):
@@ -99,7 +97,7 @@ class Committed(unittest.TestCase):
         self.database.query("""
             create table public.seen (name text, setting text);
             grant all on public.seen to torque_owner;
-            """ + TAKE + """language sql security definer as $$
+            """ + facts.TAKE + """language sql security definer as $$
                 insert into public.seen select s.name, s.setting from pg_catalog.pg_settings s
                 union all select 'orderd.notify', current_setting('orderd.notify', true);
                 select 'applied'::text $$;""")
@@ -229,7 +227,7 @@ class Objections(unittest.TestCase):
                 begin;
                 create schema before;
                 alter function torque.take set schema before;
-                """ + TAKE.replace("returns text", "returns varchar")
+                """ + facts.facts.TAKE.replace("returns text", "returns varchar")
                 + "language sql security definer as 'select before.take(%s)::varchar';"
                 % ", ".join("$%d" % (n + 1) for n in range(len(facts.COLUMNS) - 1))
                 + """

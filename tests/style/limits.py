@@ -21,6 +21,7 @@ FORBIDDEN = [
     (r"\b(clock_gettime|gettimeofday|time)\s*\(", ("daemon/base/clock.c",)),
     (r"\b(XXX|TODO|FIXME|HACK)\b", ()),
 ]
+PATTERN_ESCAPE = re.compile(r"\\[dDsSwWmMyYAZ.+*?()|^$%_\[\]{}]")
 MACHINE = re.compile(r"(^|[^A-Za-z0-9_.$}])/(work|farm|home|Users)/")
 
 
@@ -95,6 +96,12 @@ def misnamed(name, text):
             if function != module and not function.startswith(module + "_")]
 
 
+def backslashes(name, text):
+    """Where this SQL has one in a pattern: what it means there may be a setting."""
+    return ["%s:%d" % (name, number) for number, line in enumerate(text.splitlines(), 1)
+            if PATTERN_ESCAPE.search(re.sub(r"\be'(\\.|[^'\\])*'", "", line))]
+
+
 class Limits(unittest.TestCase):
     def none(self, faults):
         self.assertFalse(faults, "\n".join(faults))
@@ -107,6 +114,11 @@ class Limits(unittest.TestCase):
                    for path in ours() if path.suffix in (".sql", ".py", ".build")
                    for number, line in enumerate(read(path).splitlines(), 1)
                    if width(line) > COLUMNS_MAX])
+
+    def test_SQL_does_not_depend_on_what_a_backslash_means(self):
+        """no regular expression of SQL has a backslash"""
+        self.none([fault for path in ours() if path.parts[0] == "sql" and path.suffix == ".sql"
+                   for fault in backslashes(str(path), read(path))])
 
     def test_no_function_is_called_that_the_house_forbids(self):
         daemon = [path for path in c_files() if str(path).startswith("daemon/")]
@@ -163,6 +175,11 @@ class PlantedFaults(unittest.TestCase):
         self.assertTrue(misnamed("daemon/x/port.h", "/* a */\nbool nearest(int a);\n"))
         self.assertTrue(misnamed("daemon/x/port.h", "static inline int ports(int a)\n"))
         self.assertFalse(misnamed("daemon/x/port.h", "bool port_open(int a);\nvoid port(int a);\n"))
+
+    def test_a_backslash_that_may_mean_something_else_is_found(self):
+        self.assertTrue(backslashes("x.sql", r"where a ~ '^\d+$'"))
+        self.assertTrue(backslashes("x.sql", r"where a ~ e'\n' and b like '50\%'"))
+        self.assertFalse(backslashes("x.sql", r"select e'a\'b\n' || '%'"))
 
     def test_a_forbidden_call_is_found_but_not_in_a_comment_or_a_string(self):
         self.assertTrue(forbidden_words("daemon/x.c", "n = atoi(text);"))

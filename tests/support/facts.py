@@ -30,6 +30,9 @@ DETAILS = [
 ]
 COLUMNS = FRAME + DETAILS
 LINE = ("product_id", "variant", "quantity", "price", "total", "metadata")
+# The head of another torque.take(), for what a test wants it to do.
+TAKE = "create or replace function torque.take(%s) returns text " % ", ".join(
+    "%s %s" % column for column in COLUMNS if column[0] != "source")
 
 
 def canonical(lines):

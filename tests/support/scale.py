@@ -21,6 +21,8 @@ COUNTS = {
     "hours": (1.5, 1.5, 48),
     # test_reconcile_time, webhooks and answers in any order
     "interleavings": (2_000, 10_000, 200_000),
+    # test_26_settings, those that are set by themselves
+    "settings": (2, 5, 10_000),
     # test_70_chaos, crashes under load
     "crashes": (6, 20, 1_000),
     # test_70_chaos, every n-th position of a batch is poisoned
