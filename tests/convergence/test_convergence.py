@@ -9,7 +9,6 @@ last to arrive wins and the newest time wins, must be found out by the same comp
 How many there are, and which: support/scale.py.
 """
 
-import os
 import random
 import sys
 import time
@@ -106,7 +105,7 @@ class Convergence(unittest.TestCase):
     @classmethod
     def database(cls):
         database = cls.cluster.migrated()
-        return harness.Psql(os.path.join(pg.bindir(), "psql"), database.conninfo("postgres"))
+        return harness.Psql(pg.program("psql"), database.conninfo("postgres"))
 
     @classmethod
     def report(cls, seconds):

@@ -181,7 +181,7 @@ class Site:
     def dump(self):
         """All that the database holds, as text."""
         done = subprocess.run(
-            [os.path.join(pg.bindir(), "pg_dump"), "-a", "-d", self.database.conninfo("postgres")],
+            [pg.program("pg_dump"), "-a", "-d", self.database.conninfo("postgres")],
             stdout=subprocess.PIPE, check=True, timeout=60)
         return done.stdout.decode()
 

@@ -90,7 +90,7 @@ class Senders:
 def run(cluster, seed, count, false_rule=""):
     """Tell count histories to a new orderd on a new database; what came of it."""
     database = cluster.migrated()
-    psql = harness.Psql(os.path.join(pg.bindir(), "psql"), database.conninfo("postgres"))
+    psql = harness.Psql(pg.program("psql"), database.conninfo("postgres"))
     rules = harness.read_rules(psql)
     if false_rule:
         psql(false_rule)

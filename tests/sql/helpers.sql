@@ -1,6 +1,12 @@
 -- For the pgTAP files: facts told in one line. Times are seconds after noon of 1 March 2026.
 create schema tap;
+\if :is_file
+set search_path = tap;
+\i :pgtap
+reset search_path;
+\else
 create extension pgtap schema tap;
+\endif
 create schema told;
 
 create function told.at(seconds numeric)

@@ -12,7 +12,9 @@ SETTINGS = ["-At", "-v", "ON_ERROR_ROLLBACK=off", "--pset", "pager=off"]
 
 
 def prepare(database):
-    database.psql("-f", str(HERE / "helpers.sql"))
+    path = tools.pgtap_file()
+    database.psql("-v", "is_file=%d" % bool(path), "-v", "pgtap=" + path,
+                  "-f", str(HERE / "helpers.sql"))
 
 
 def run(database, name):

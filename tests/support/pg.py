@@ -8,7 +8,8 @@ As root everything runs as user postgres (PostgreSQL refuses root); else as the 
 test. No port, no system service, nothing outside the directory.
 
 ORDERD_TEST_CLUSTER: the directory of a new cluster, kept by the first to need one; the others of a
-run are copies of it.
+run are copies of it. ORDERD_TEST_POSTGRES: the directory of another server than Debian's
+(servers.py).
 """
 
 import atexit
@@ -22,8 +23,7 @@ import signal
 import subprocess
 import tempfile
 
-from . import pgwire, wait
-from .tap import program
+from . import pgwire, tap, wait
 
 START_SECONDS = 120  # recovery flushes every file, and a disk may be busy
 SETTINGS = {
@@ -44,6 +44,17 @@ def bindir():
     if not path:
         raise SystemExit("no PostgreSQL server here: install the package postgresql")
     return os.path.dirname(os.path.realpath(path))
+
+
+def other_server():
+    """The directory of a server that is not Debian's; "" when it is."""
+    return os.environ.get("ORDERD_TEST_POSTGRES", "")
+
+
+def program(name):
+    """The path of one of PostgreSQL's programs; what another server comes without is Debian's."""
+    other = os.path.join(other_server(), "bin", name)
+    return other if other_server() and os.path.exists(other) else os.path.join(bindir(), name)
 
 
 def _account():
@@ -117,7 +128,7 @@ class Cluster:
             os.rename(template + ".new", template)
 
     def _run(self, command, check=True):
-        command = [os.path.join(bindir(), command[0])] + command[1:]
+        command = [program(command[0])] + command[1:]
         done = subprocess.run(_as_account(command), cwd=self.directory, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
         if check and done.returncode:
@@ -149,8 +160,7 @@ class Cluster:
     def _try_start(self, wrapper):
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                _as_account(wrapper + [os.path.join(bindir(), "postgres"), "-D", self.data],
-                            "QUIT"),
+                _as_account(wrapper + [program("postgres"), "-D", self.data], "QUIT"),
                 cwd=self.directory, env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log)
         wait.until(lambda: self._ready() or self.process.poll() is not None, START_SECONDS,
@@ -263,12 +273,35 @@ class Standby(Cluster):
     def _initialise(self, _settings):
         primary = "host=%s user=postgres application_name=%s" % (
             self._host, self._name)
-        self._run(["pg_basebackup", "-D", self.data, "-R", "-c", "fast", "--no-sync",
-                   "-d", primary])
+        if other_server():
+            self._copy_primary(primary)
+        else:
+            self._run(["pg_basebackup", "-D", self.data, "-R", "-c", "fast", "--no-sync",
+                       "-d", primary])
         # Without the last two a promoted standby waits for a standby of its own, and takes 5 s.
         self.configure({"unix_socket_directories": "'%s'" % self.directory,
                         "synchronous_standby_names": "''",
                         "wal_retrieve_retry_interval": "100ms"})
+
+    def _copy_primary(self, conninfo):
+        """What pg_basebackup does, which refuses servers that are newer than itself."""
+        with self._primary.database("postgres").session(seconds=START_SECONDS) as session:
+            old = int(session.value("show server_version_num")) < 150000
+            session.query("select pg_start_backup('standby', true, false)" if old
+                          else "select pg_backup_start('standby', true)")
+            subprocess.run(["cp", "-a", self._primary.data, self.data], check=True)
+            label = session.query("select labelfile, spcmapfile from %s" % (
+                "pg_stop_backup(false, false)" if old else "pg_backup_stop(false)"))[0][0]
+        for name in ("postmaster.pid", "postmaster.opts"):
+            os.remove(os.path.join(self.data, name))
+        for name, text in (("backup_label", label), ("standby.signal", "")):
+            path = os.path.join(self.data, name)
+            with open(path, "w", encoding="ascii") as out:
+                out.write(text)
+            shutil.copystat(os.path.join(self.data, "postgresql.conf"), path)
+            if _account():
+                os.chown(path, *_account()[1:])
+        self.configure({"primary_conninfo": "'%s'" % conninfo})
 
     def promote(self):
         with self.database("postgres").session() as session:
@@ -298,7 +331,7 @@ class Database:
     def psql(self, *arguments, user="postgres", stdin=None):
         """psql's own output; AssertionError when it fails."""
         done = subprocess.run(
-            [os.path.join(bindir(), "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1",
+            [program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1",
              "-d", self.conninfo(user), *arguments],
             input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         if done.returncode:
@@ -307,7 +340,7 @@ class Database:
 
     def migrate(self, orderd=None):
         done = subprocess.run(
-            [orderd or program(), "migrate", "--admin-conninfo", self.conninfo("postgres"),
+            [orderd or tap.program(), "migrate", "--admin-conninfo", self.conninfo("postgres"),
              "--database-conninfo", self.conninfo()],
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
             env=dict(os.environ, ORDERD_DATABASE_ALLOW_UNSAFE_FSYNC="yes"))

@@ -215,7 +215,7 @@ def stay(orderd, database, provider):
         orderd.credentials, daemon.program(), orderd.config_file))
     say("its own door  curl -d '{}' http://%s/__fake/orders/ID/pay  (complete, cancel, refund)" % (
         provider.api.url.split("/")[2]))
-    say("SQL           %s/psql '%s'" % (pg.bindir(), database.conninfo("postgres")))
+    say("SQL           %s '%s'" % (pg.program("psql"), database.conninfo("postgres")))
     say("metrics       http://%s/metrics" % orderd.admin_address)
     while True:
         signal.pause()

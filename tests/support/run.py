@@ -6,6 +6,7 @@ beside them, and are as nice to them as the system lets them be.
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import plan, tally
+from . import plan, scale, servers, tally
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ("style", "unit", "fuzz", "sql", "e2e", "slow")
@@ -24,6 +25,12 @@ MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 6 << 30
 TOLD_SECONDS = 30  # what takes longer is named while it runs
 BEHIND = ("nice", "-n", "15")
+# What depends on the server's version, and how many histories are enough for that.
+ON_EACH_SERVER = ("pgtap_rules", "pgtap_values", "pgtap_ingest", "pgtap_rights", "test_schema",
+                  "test_escalation", "test_sessions", "test_convergence", "test_20_store",
+                  "test_21_durability", "test_26_settings")
+HISTORIES_ON_EACH = "2000"
+SERVERS_A_RUN = 2
 
 COMPILERS = ("gcc", "clang")
 BUILDTYPES = ("debug", "debugoptimized", "release")
@@ -151,7 +158,7 @@ class Run:
             self.tally.passed += 1
         shutil.rmtree(self.scratch / name, ignore_errors=True)
 
-    def check(self, name, title, *options, behind=False, on_disk=False):
+    def check(self, name, title, *options, behind=False, on_disk=False, **environment):
         """Run what the options of `meson test` choose; the tally counts."""
         began = time.monotonic()
         say("test: " + title)
@@ -159,7 +166,9 @@ class Run:
         logbase = title.replace(" ", "-")
         words = [*(BEHIND if behind else ()), "meson", "test", "-C", str(directory), "--no-rebuild",
                  "--logbase", logbase, *options]
-        self.command(words, log, **({"TMPDIR": str(self.disk)} if on_disk else {}))
+        if on_disk:
+            environment["TMPDIR"] = str(self.disk)
+        self.command(words, log, **environment)
         # With a setup meson adds its name to that of the log.
         found = list((directory / "meson-logs").glob(logbase + "*.json"))
         for path in found:
@@ -168,6 +177,25 @@ class Run:
             print(log.read_text("utf-8", "replace"))
             self.tally.fail("no test ran: " + title)
         say("done: %s, %.0f s" % (title, time.monotonic() - began))
+
+    def check_on(self, major):
+        """What depends on it, on a server of that version."""
+        try:
+            server = str(servers.fetch(major, self.scratch))
+        except servers.Absent as why:
+            self.tally.skip("PostgreSQL %s (it is not to be had: %s)" % (major, why))
+            return
+        there = {"ORDERD_TEST_POSTGRES": server,
+                 "ORDERD_TEST_CLUSTER": str(self.writes / ("cluster-" + major))}
+        self.check("gcc", "PostgreSQL " + major, *ON_EACH_SERVER, behind=True,
+                   ORDERD_TEST_HISTORIES=HISTORIES_ON_EACH, **there)
+        log = self.scratch / ("quickstart-%s.log" % major)
+        if self.command([*BEHIND, sys.executable, "-m", "support.quickstart"], log,
+                        ORDERD=str(self.scratch / "gcc/daemon/orderd"), **there):
+            print(log.read_text("utf-8", "replace")[-4000:])
+            self.tally.fail("quickstart on PostgreSQL " + major)
+        else:
+            self.tally.passed += 1
 
     def side_by_side(self, *chains):
         def kept(chain):
@@ -197,8 +225,8 @@ def quick(run):
     run.side_by_side(alone, beside)
 
 
-def everything(run, *more):
-    """more: options of each `meson test`."""
+def everything(run, majors, *more):
+    """majors: of PostgreSQL, besides Debian's. more: options of each `meson test`."""
     gcc = run.build("gcc", "gcc", "-Dwerror=true")
     # The sanitizers' own code makes gcc warn of what the plain build knows to be impossible.
     sanitized = run.build("sanitized", "gcc", *SANITIZED)
@@ -222,6 +250,8 @@ def everything(run, *more):
             run.check("sanitized", "sanitized beside", "--setup", "sanitized", "--suite", "unit",
                       "--suite", "fuzz", "--suite", "e2e", "--no-suite", "alone",
                       "--no-suite", "slow", *more, behind=True)
+        for major in majors if gcc else ():
+            run.check_on(major)
         if run.build("clang", "clang", "-Dwerror=true", behind=True):
             run.check("clang", "clang", "--suite", "unit", *more, behind=True)
         for compiler in COMPILERS:
@@ -270,9 +300,12 @@ def main(words):
         if not words:
             quick(run)
         elif words[0] == "--all":
-            everything(run)
+            seed = scale.seed()
+            majors = random.Random(seed).sample(sorted(servers.VERSIONS), SERVERS_A_RUN)
+            say("PostgreSQL %s besides Debian's, by seed %s" % (" and ".join(majors), seed))
+            everything(run, majors)
         elif words[0] == "--full":
-            everything(run, "--timeout-multiplier", "0")
+            everything(run, sorted(servers.VERSIONS), "--timeout-multiplier", "0")
         else:
             one(run, words[0], words[1:])
         say("%d s" % (time.monotonic() - began))

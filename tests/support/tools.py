@@ -4,9 +4,12 @@
     def test_...
 """
 
+import glob
 import os
 import shutil
 import unittest
+
+from . import pg
 
 PACKAGES = {
     "bash": "bash",
@@ -51,7 +54,16 @@ def needed(*names):
     return unittest.skipIf(missing(*names), missing(*names))
 
 
+def pgtap_file():
+    """Where the SQL of that extension is, for a server that is not Debian's; "": it is installed
+    as one, or not at all."""
+    found = pg.other_server() and glob.glob("/usr/share/postgresql/15/extension/pgtap--?.?.?.sql")
+    return found[0] if found else ""
+
+
 def pgtap_missing(database):
     """As missing(), of an extension of that database's server."""
+    if pgtap_file():
+        return ""
     found = database.value("select count(*) from pg_available_extensions where name = 'pgtap'")
     return "" if int(found) else absent("pgtap")
