@@ -433,8 +433,11 @@ int replay_run(const struct command *command)
 	}
 	replay.session = blocking_new(
 		admin ? admin : command->settings->database.conninfo, !admin, &problem);
-	if (!replay.session) {
+	if (!replay.session ||
+		!blocking_check(replay.session, command->settings->database.allow_unsafe_fsync, 0,
+			&problem)) {
 		fprintf(stderr, "orderd: %s\n", problem.text);
+		blocking_free(replay.session);
 		return EX_UNAVAILABLE;
 	}
 	facts_init(&replay.facts);
