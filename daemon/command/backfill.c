@@ -23,19 +23,17 @@ enum {
 	BACKFILL_TICK_MS = 500,
 	BACKFILL_LINE_MS = 10000, /* between two lines when stderr is no terminal */
 	BACKFILL_BAR = 24,
-	BACKFILL_LEFT_MAX = 48,
+	BACKFILL_LEFT_MAX = 80,
+	BACKFILL_WAITS_MAX = 96,
 };
 
 /* Nothing is older, and a little before it is still a time that can be asked for. */
 static const char oldest[] = "2000-01-02T00:00:00Z";
 
-/* Until the API has said how many there are, it is as if the windows not done had as many as those
- * that are. */
 #define LOOK                                                                                       \
-	"select b.state, b.pages, b.orders, case when b.orders_expected > b.orders "               \
-	"or b.windows_done = 0 then coalesce(b.orders_expected, 0) "                               \
-	"else b.orders * b.windows_known / b.windows_done end, b.repaired, s.calls_last_minute, "  \
-	"case when b.details then s.lookups_due else 0 end, s.is_stopped "                         \
+	"select b.state, b.pages, b.orders, coalesce(b.orders_expected, 0), b.repaired, "          \
+	"s.calls_last_minute, case when b.details then s.lookups_due else 0 end, s.is_stopped, "   \
+	"torque.backfill_waits_for(b.job_id) "                                                     \
 	"from torque.backfill_progress b cross join torque.stat_reconcile s where b.job_id = "     \
 	"$1::bigint"
 
@@ -49,6 +47,7 @@ enum state_column {
 	STATE_CALLS,
 	STATE_LOOKUPS,
 	STATE_STOPPED,
+	STATE_WAITS_FOR,
 	STATE_COLUMNS,
 };
 
@@ -56,7 +55,8 @@ enum state_column {
 struct progress {
 	char word[BACKFILL_NUMBER_MAX]; /* running, done, incomplete or cancelled */
 	int64_t numbers[STATE_COLUMNS];
-	bool stopped; /* the API refuses the key */
+	bool stopped;                       /* the API refuses the key */
+	char waits_for[BACKFILL_WAITS_MAX]; /* "": nothing */
 };
 
 struct backfill {
@@ -67,6 +67,7 @@ struct backfill {
 	struct reconcile *reconcile; /* NULL: there is no job yet */
 	struct loop_timer *tick;
 	struct loop_signal *signals[2];
+	char setup[SCHEDULE_SETUP_MAX];   /* of the job's session, which knows the budget, too */
 	char job_id[BACKFILL_NUMBER_MAX]; /* "" = not known yet */
 	char from[STAMP_TEXT_MAX], to[STAMP_TEXT_MAX];
 	struct progress progress;
@@ -196,10 +197,15 @@ static void job_begun(void *tag, const struct store_result *result)
 	options.store.application_name = "orderd backfill";
 	backfill->reconcile = reconcile_new(backfill->loop, &options, backfill->torque);
 	backfill->torque = NULL;
-	loop_timer_start(backfill->tick, BACKFILL_TICK_MS);
+	loop_timer_start(backfill->tick, 0); /* what is done before it goes on is not its pace */
 }
 
 /* How far it is. */
+
+static void copy_column(struct text column, size_t size, char *out)
+{
+	snprintf(out, size, "%.*s", (int)column.len, column.len > 0 ? column.ptr : "");
+}
 
 static bool read_progress(const struct store_result *result, struct progress *ret_progress)
 {
@@ -208,8 +214,7 @@ static bool read_progress(const struct store_result *result, struct progress *re
 	if (result->column_count != STATE_COLUMNS || result->columns[STATE_WORD].len == 0) {
 		return false;
 	}
-	snprintf(progress.word, sizeof(progress.word), "%.*s", (int)result->columns[STATE_WORD].len,
-		result->columns[STATE_WORD].ptr);
+	copy_column(result->columns[STATE_WORD], sizeof(progress.word), progress.word);
 	for (unsigned i = STATE_PAGES; i < STATE_STOPPED; i++) {
 		uint64_t number;
 
@@ -219,6 +224,8 @@ static bool read_progress(const struct store_result *result, struct progress *re
 		progress.numbers[i] = (int64_t)number;
 	}
 	progress.stopped = text_equal(result->columns[STATE_STOPPED], TEXT("t"));
+	copy_column(
+		result->columns[STATE_WAITS_FOR], sizeof(progress.waits_for), progress.waits_for);
 	*ret_progress = progress;
 	return true;
 }
@@ -244,13 +251,11 @@ static void say_left(const struct backfill *backfill, char out[BACKFILL_LEFT_MAX
 	out[0] = '\0';
 	if (done > 0 && took_s > 0) {
 		int64_t left_s = left_of(&backfill->progress) * took_s / done;
+		bool seconds = left_s < 100;
 
-		if (left_s < 100) {
-			snprintf(out, BACKFILL_LEFT_MAX, ", about %" PRId64 " s left", left_s);
-		} else {
-			snprintf(out, BACKFILL_LEFT_MAX, ", about %" PRId64 " min left",
-				(left_s + 59) / 60);
-		}
+		snprintf(out, BACKFILL_LEFT_MAX,
+			", %" PRId64 " orders/min, about %" PRId64 " %s left", done * 60 / took_s,
+			seconds ? left_s : (left_s + 59) / 60, seconds ? "s" : "min");
 	}
 }
 
@@ -270,6 +275,7 @@ static void say_progress(struct backfill *backfill)
 {
 	const int64_t *numbers = backfill->progress.numbers;
 	const char *problem = reconcile_problem(backfill->reconcile);
+	const char *waits_for = backfill->progress.waits_for;
 	int64_t now_ms = clock_mono_ms();
 	char left[BACKFILL_LEFT_MAX];
 
@@ -285,10 +291,10 @@ static void say_progress(struct backfill *backfill)
 	}
 	fprintf(stderr,
 		"%" PRId64 " pages, %" PRId64 " of %" PRId64 " orders, %" PRId64
-		" repaired, %" PRId64 " calls/min%s%s%.60s",
+		" repaired, %" PRId64 " calls/min%s%s%s%s%.60s",
 		numbers[STATE_PAGES], numbers[STATE_ORDERS], numbers[STATE_EXPECTED],
-		numbers[STATE_REPAIRED], numbers[STATE_CALLS], left, problem[0] ? "; " : "",
-		problem);
+		numbers[STATE_REPAIRED], numbers[STATE_CALLS], left,
+		waits_for[0] ? "; waits for " : "", waits_for, problem[0] ? "; " : "", problem);
 	fputs(backfill->terminal ? "\033[K" : "\n", stderr);
 }
 
@@ -407,6 +413,8 @@ static int walk(struct backfill *backfill)
 	backfill->signals[1] = loop_signal_new(backfill->loop, SIGTERM, asked_to_leave, backfill);
 	options.store.application_name = "orderd backfill job";
 	options.store.quiet = true;
+	schedule_setup(&options.schedule, backfill->setup);
+	options.store.setup = backfill->setup;
 	backfill->store = store_new(backfill->loop, &options.store, &events, backfill);
 	loop_run(backfill->loop);
 	reconcile_free(backfill->reconcile);

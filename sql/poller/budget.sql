@@ -162,6 +162,18 @@ create or replace view torque_internal.share as
             ('backfill', 'history', 7)
     ) as s (priority, share, weight);
 
+-- How many of the calls of a minute may be under way or just made, for a person and for the others.
+create function torque_internal.places(allowed integer, is_person boolean)
+returns integer
+language sql
+immutable
+as $$
+    select case
+        when is_person then allowed
+        else greatest(1, allowed - greatest(1, allowed / 15))
+    end
+$$;
+
 -- People find a place at any time: a fifteenth of all is theirs alone. Beyond half of the places
 -- the poller's calls come at even distances, so that places become free one by one.
 create function torque_internal.call_possible_at(
@@ -176,10 +188,7 @@ as $$
 declare
     allowed constant integer := torque_internal.allowance(p, at);
     is_person constant boolean := for_priority = 'operator';
-    places constant integer := case
-        when is_person then allowed
-        else greatest(1, allowed - greatest(1, allowed / 15))
-    end;
+    places constant integer := torque_internal.places(allowed, is_person);
     free_at timestamptz[];
     last_at timestamptz;
     possible_at timestamptz;

@@ -76,8 +76,8 @@ as $$
     )
 $$;
 
--- The history that was there before anybody polled, as a job that one can see. A larger one that a
--- person asks for takes it over.
+-- The history that was there before anybody polled, as a job that one can see: a larger one that a
+-- person has asked for, or one of its own, which a larger one takes over.
 create function torque_internal.begin_history(since timestamptz, until timestamptz, at timestamptz)
 returns void
 language plpgsql
@@ -86,6 +86,14 @@ declare
     id bigint;
 begin
     if since >= until then
+        return;
+    end if;
+    update torque.backfill as b
+    set is_first_run = true
+    where b.state in ('running', 'incomplete')
+        and b.created_from <= since
+        and b.created_to >= until;
+    if found then
         return;
     end if;
     insert into torque.backfill as b (

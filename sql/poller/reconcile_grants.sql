@@ -19,7 +19,8 @@ grant execute
         torque.link_made(text, timestamptz),
         torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz),
         torque.backfill_resume(bigint),
-        torque.backfill_cancel(bigint, timestamptz)
+        torque.backfill_cancel(bigint, timestamptz),
+        torque.backfill_waits_for(bigint)
     to orderd;
 grant select
     on torque.backfill_progress, torque.stat_reconcile
@@ -30,7 +31,8 @@ grant execute
         torque.resync(text),
         torque.backfill_start(timestamptz, timestamptz, boolean, timestamptz),
         torque.backfill_resume(bigint),
-        torque.backfill_cancel(bigint, timestamptz)
+        torque.backfill_cancel(bigint, timestamptz),
+        torque.backfill_waits_for(bigint)
     to torque_operator;
 
 -- Windows and alarms tell nothing about a person; a drift of an e-mail keeps no value.

@@ -199,8 +199,22 @@ create or replace view torque.backfill_progress as
         select
             count(*) filter (where v.verdict = 'verified') as windows_done,
             count(*) filter (where v.verdict <> 'split') as windows_known,
-            coalesce(sum(v.inside) filter (where v.verdict = 'verified'), 0)::bigint as orders,
-            max(v.expected) filter (where v.parent_id is null) as expected,
+            -- Pages of a window that is not done yet count as well, and so does the very first,
+            -- which may only have told how many more there are.
+            greatest(
+                sum(
+                    case
+                        when v.verdict = 'verified' then v.inside
+                        when v.page_offset is not null then v.seen
+                    end
+                ) filter (where v.verdict <> 'split'),
+                max(v.seen) filter (where v.parent_id is null and v.verified_at is null),
+                0
+            )::bigint as orders,
+            coalesce(
+                max(v.expected) filter (where v.parent_id is null),
+                sum(v.expected) filter (where v.parent_id = v.root_id)
+            )::bigint as expected,
             coalesce(sum(v.pages), 0)::bigint as pages
         from torque.reconcile_window v
         where v.job_id = b.job_id
@@ -226,7 +240,7 @@ comment on column torque.backfill_progress.windows_done is
 comment on column torque.backfill_progress.windows_known is
     'Windows known so far; those that turn out too long are divided into more.';
 comment on column torque.backfill_progress.orders is
-    'Orders in the verified windows.';
+    'Orders in the verified windows, and on the pages read of those that are under way.';
 comment on column torque.backfill_progress.orders_expected is
     'Orders in all, as far as the API has said.';
 comment on column torque.backfill_progress.pages is

@@ -102,3 +102,51 @@ begin
     );
 end
 $$;
+
+create or replace function torque.backfill_waits_for(job_id bigint)
+returns text
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    at constant timestamptz := clock_timestamp();
+    p torque_internal.poller;
+    calls bigint;
+    again_at timestamptz;
+begin
+    select t.*
+    into p
+    from torque_internal.poller t;
+    select count(*)
+    into calls
+    from torque_internal.api_call c
+    where c.claimed_at > at - interval '1 minute';
+    if p.stopped_until > at then
+        return 'a key that the API takes';
+    elsif p.blocked_until > at then
+        return format(
+            'the API, which said so, until %s UTC',
+            to_char(p.blocked_until at time zone 'UTC', 'HH24:MI:SS')
+        );
+    elsif p.floor_until > at then
+        return 'the reset of the API''s limit: what is left of it is the merchant''s';
+    elsif p.backing_off_until > at then
+        return 'the API, which fails';
+    elsif calls >= torque_internal.places(torque_internal.allowance(p, at), false) then
+        return format('a place: %s calls of this minute are made', calls);
+    end if;
+    select min(w.not_before)
+    into again_at
+    from torque.reconcile_window w
+    where w.job_id = $1
+        and w.verdict <> 'split'
+        and w.verified_at is null
+    having bool_and(w.not_before > at);
+    return 'windows that contradicted themselves, until '
+        || to_char(again_at at time zone 'UTC', 'HH24:MI:SS "UTC"');
+end
+$$;
+comment on function torque.backfill_waits_for(bigint) is
+    'What keeps a running backfill from going on just now; null: nothing.';

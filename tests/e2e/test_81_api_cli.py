@@ -792,6 +792,18 @@ class Backfill(Case):
                       ("--from", "2020-01-02", "--to", "2020-01-01")):
             self.orderd("backfill", *words, code=64)
 
+    def test_it_says_from_the_first_page_on_how_far_it_is_and_what_it_waits_for(self):
+        self.fill(350, "completed", 3600)
+        self.config(requests_per_minute="2")
+        process = self.start()
+        said = ""
+        while "waits for" not in said:
+            said = process.stderr.readline()
+            self.assertTrue(said, "it has ended")
+        self.assertRegex(said, r"^orderd: 1 pages, [1-9]\d* of 350 orders, 0 repaired, "
+                               r"\d+ calls/min, \d+ orders/min, about \d+ (s|min) left; "
+                               r"waits for a place: 1 calls of this minute are made\n$")
+
     @tools.needed("script")
     def test_on_a_terminal_there_is_a_bar(self):
         self.fill(150, "completed", 3600)

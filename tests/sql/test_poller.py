@@ -721,6 +721,14 @@ class Work(Rules):
                            " expected = 0, seen = 0, verdict = 'verified'" % (time(1), time(1)))
         self.assertEqual(self.watermark(), 0)
 
+    def test_a_larger_job_that_runs_already_is_the_first_runs_history(self):
+        self.session.query("set orderd.history = 864000; set orderd.lookback = 900")
+        self.session.query("select torque.backfill_start(%s, %s, true, %s)" % (
+            time(-20 * DAY), time(0), time(0)))
+        self.plan(0)
+        self.assertEqual(self.session.query("select is_first_run, details from torque.backfill"),
+                         [["t", "t"]])
+
     def test_a_larger_job_takes_the_first_runs_history_over_with_all_that_is_walked(self):
         self.session.query("set orderd.history = 864000; set orderd.lookback = 900")
         self.plan(0)
