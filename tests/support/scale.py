@@ -19,6 +19,10 @@ COUNTS = {
     "walks": (10, 100, 2_000),
     # test_reconcile_time, simulated hours of a busy shop
     "hours": (1.5, 1.5, 48),
+    # test_first_day, orders that were there before anybody polled
+    "old_orders": (6_000, 20_000, 100_000),
+    # test_poller_weight, orders of the larger of two tables
+    "weight": (50_000, 200_000, 1_000_000),
     # test_reconcile_time, webhooks and answers in any order
     "interleavings": (2_000, 10_000, 200_000),
     # test_26_settings, those that are set by themselves
