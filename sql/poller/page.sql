@@ -129,9 +129,14 @@ begin
     if torque_internal.is_open_status(of_status) then
         return query
         select o.order_id, o.created_at, o.first_seen_at, o.newest_as_of
-        from torque.orders o
-        join torque_internal.open_order n
-            on n.order_id = o.order_id
+        from torque_internal.open_order n
+        -- One search each, however many orders there are.
+        cross join lateral (
+            select t.*
+            from torque.orders t
+            where t.order_id = n.order_id
+            offset 0
+        ) as o
         where o.created_at between since and until
             and o.status = of_status;
     else

@@ -134,7 +134,7 @@ class Weight(unittest.TestCase):
         """The most rows that any step of a kind has read while all kinds have had their calls."""
         with database.session(seconds=120) as session:
             counted = Counted(session)
-            poller = CountedPoller(counted, EvenShop(count), START + 30, requests_per_minute=150,
+            poller = CountedPoller(counted, EvenShop(count), START + 30, requests_per_minute=75,
                                    history=3650 * DAY, open_every=20)
             session.query(
                 "insert into torque_internal.sweep (kind, status, started_at, next_at)"
@@ -142,7 +142,7 @@ class Weight(unittest.TestCase):
             session.query(
                 "insert into torque_internal.lookup (order_id, priority, due_at, wanted_at)"
                 " select o.order_id, 'verify', %s, %s from torque.orders o where o.is_open"
-                " order by o.created_at limit 500" % (poller.time(), poller.time()))
+                " order by o.created_at limit 100" % (poller.time(), poller.time()))
             poller.run(60)
             # History is read before it is read again.
             session.query("select torque.backfill_start(%s, %s, true, %s)" % (
