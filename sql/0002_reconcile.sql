@@ -334,6 +334,8 @@ create table torque_internal.poller (
     blocked_until timestamptz,
     -- Till then what is left of the API's limit is the merchant's own; operators may use it.
     floor_until timestamptz,
+    -- The API's own limit, as it told it last; null: it does not.
+    rate_limit integer,
     -- Since when each answer has said that no more is left than that; null: the last did not.
     floor_since timestamptz,
     -- Calls that failed since the last that did not.

@@ -62,6 +62,8 @@ struct reconcile {
 	unsigned refusals; /* by the database, one after the other */
 	int64_t wait_ms;   /* valid while orders are folded anew: until the next plan */
 
+	int64_t limit,
+		limit_told;    /* the API's, as it told it last, and the database of it; 0: none */
 	enum torque_kind kind; /* of the last call, as are the next two */
 	char priority[RECONCILE_WORD_MAX];
 	bool unrecorded; /* it has ended and the database does not know; then the rest is valid */
@@ -147,25 +149,33 @@ static void take_change(struct reconcile *reconcile)
  * answers: by a database's that is ahead of it every wait which the API asked for would be over. */
 static bool plan_next(struct reconcile *reconcile)
 {
-	char now[STAMP_TEXT_MAX];
+	char now[STAMP_TEXT_MAX], limit[CALL_RECORD_NUMBER_MAX];
+	struct store_call calls[3];
+	size_t count = 0;
 
 	stamp_format(clock_wall_us(), now);
-
-	const struct store_call calls[] = {
-		{ .statement = "select torque.api_access_changed()" },
-		{
-			.statement =
-				"select action, call_id, wait_ms, order_id, details, created_from, "
-				"created_to, status, page_limit, page_offset, priority, "
-				"behind_s, alarms_open, blind "
-				"from torque.reconcile_next($1::timestamptz)",
+	snprintf(limit, sizeof(limit), "%" PRId64, reconcile->limit);
+	if (reconcile->access_changed) {
+		calls[count++] = (struct store_call){
+			.statement = "select torque.api_access_changed()",
+		};
+	}
+	if (reconcile->limit != reconcile->limit_told) {
+		calls[count++] = (struct store_call){
+			.statement = "select torque.rate_limit_told($1::integer)",
 			.param_count = 1,
-			.params = { { .bytes = now, .len = strlen(now) } },
-		},
+			.params = { { .bytes = limit, .len = strlen(limit) } },
+		};
+	}
+	calls[count++] = (struct store_call){
+		.statement = "select action, call_id, wait_ms, order_id, details, created_from, "
+			     "created_to, status, page_limit, page_offset, priority, "
+			     "behind_s, alarms_open, blind "
+			     "from torque.reconcile_next($1::timestamptz)",
+		.param_count = 1,
+		.params = { { .bytes = now, .len = strlen(now) } },
 	};
-	size_t first = reconcile->access_changed ? 0 : 1;
-
-	return store_run(reconcile->store, &calls[first], 2 - first, next_planned, reconcile);
+	return store_run(reconcile->store, calls, count, next_planned, reconcile);
 }
 
 /* The timer, and every new connection. */
@@ -347,6 +357,7 @@ static void next_planned(void *tag, const struct store_result *result)
 		return;
 	}
 	reconcile->access_changed = false;
+	reconcile->limit_told = reconcile->limit;
 	step_taken(reconcile);
 	standing_note_standby(&reconcile->standing, column_is(result, PLAN_ACTION, "standby"));
 	standing_note_sight(&reconcile->standing, column(result, PLAN_BLIND),
@@ -437,6 +448,9 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	struct reconcile *reconcile = tag;
 
 	log_call(reconcile, answer);
+	if (answer->limit > 0) {
+		reconcile->limit = answer->limit;
+	}
 	keep_answer(reconcile, answer);
 	reconcile->problem = reconcile->call_record.problem;
 	if (is_unknown_order(reconcile, answer)) {

@@ -102,6 +102,14 @@ static void read_limits(const struct client_answer *client, struct torque_answer
 	}
 }
 
+/* One number: of several limits nobody knows which one is meant. */
+static int64_t read_limit(struct text field)
+{
+	uint64_t limit = 0;
+
+	return text_to_u64(field, &limit) && limit <= INT32_MAX ? (int64_t)limit : 0;
+}
+
 static void read_fields(const struct client_answer *client, struct torque_answer *answer)
 {
 	if (!api_answer_http_date(client_answer_field(client, "Date"), &answer->date_us)) {
@@ -112,6 +120,7 @@ static void read_fields(const struct client_answer *client, struct torque_answer
 		    &answer->retry_after_s)) {
 		answer->retry_after_s = 0;
 	}
+	answer->limit = read_limit(client_answer_field(client, "X-RateLimit-Limit"));
 }
 
 static bool shape_is_right(struct torque *torque, struct text body)

@@ -57,6 +57,7 @@ struct torque_answer {
 	int64_t date_us;               /* the server's Date; 0 = absent */
 	int64_t remaining;             /* X-RateLimit-Remaining; -1 = absent */
 	int64_t reset_us;              /* X-RateLimit-Reset; 0 = absent */
+	int64_t limit;                 /* X-RateLimit-Limit; 0 = absent or unreadable */
 	int64_t retry_after_s;         /* 0 = absent or unreadable */
 	struct api_answer_error error; /* valid with has_error */
 	bool has_error;

@@ -266,6 +266,36 @@ comment on function torque.claim_call(text, text, text, timestamptz) is
     ' wait_ms says when to ask again. Tell torque.call_ended() when it is over; of an order_id''s'
     ' lookup torque.reconcile_lookup() or torque.reconcile_failed().';
 
+-- Of a small limit a fifth is left to others, or it would all be theirs.
+create function torque_internal.floor_of(rate_limit integer)
+returns integer
+language sql
+stable
+as $$
+    select least(torque_internal.setting('floor'), rate_limit / 5)
+$$;
+
+create or replace function torque.rate_limit_told(rate_limit integer)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform torque_internal.lock_poller();
+    update torque_internal.poller as p
+    set
+        rate_limit = $1,
+        -- What was left was held against another floor.
+        floor_until = null,
+        floor_since = null
+    where p.rate_limit is distinct from $1;
+end
+$$;
+comment on function torque.rate_limit_told(integer) is
+    'The API says how many calls its own limit has: the floor that is left of them to others is no'
+    ' more than a fifth.';
+
 -- What an answer's head says about the API's patience with us. No time in it is longer than the
 -- daemon lets the API ask for (daemon/order/api_answer.h); what a 429 leaves open is decided here.
 create function torque_internal.end_call(
@@ -321,7 +351,7 @@ begin
         end if;
     end if;
     p.floor_until := case
-        when remaining < torque_internal.setting('floor') then
+        when remaining < torque_internal.floor_of(p.rate_limit) then
             coalesce(reset_at, at + interval '60 seconds')
         when remaining is null then
             p.floor_until

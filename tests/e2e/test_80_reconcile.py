@@ -331,6 +331,12 @@ class Reconcile(WithShop):
                             "drop trigger others on torque.order_events")
         self.wait_equal(orderd)
 
+    def test_an_api_whose_limit_is_no_more_than_the_floor_is_polled_all_the_same(self):
+        self.api = self.start_api(self.shop, per_minute=20)
+        orderd = self.start(floor=20)
+        orderd.wait_until(lambda: len(self.api.log) >= 10, "it polls", SOON)
+        wait.stays(lambda: len(self.api.log) <= 17, 3, "a fifth is left to others")
+
     # sight ------------------------------------------------------------------------------------
     def not_ready(self, orderd):
         answer = http.get(orderd.admin_address, "/readyz")

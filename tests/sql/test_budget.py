@@ -145,6 +145,28 @@ class Budget(unittest.TestCase):
         self.ended(2, remaining=4, reset=45)
         self.assertEqual(self.wait(3), 42)
 
+    def told(self, limit):
+        self.session.query("select torque.rate_limit_told(%d)" % limit)
+
+    def test_of_a_small_limit_a_fifth_is_the_floor(self):
+        self.told(20)
+        self.ended(0, remaining=4, reset=45)
+        self.assertIsNotNone(self.claim(1))
+        self.ended(2, remaining=3, reset=45)
+        self.assertEqual(self.wait(3), 42)
+        self.told(1000)
+        self.ended(4, remaining=19, reset=45)
+        self.assertEqual(self.wait(5), 40)
+
+    def test_a_limit_that_is_told_first_ends_the_wait_for_another_floor(self):
+        self.ended(0, remaining=19, reset=45)
+        self.assertEqual(self.wait(1), 44)
+        self.told(20)
+        self.assertIsNotNone(self.claim(1))
+        self.ended(2, remaining=3, reset=45)
+        self.told(20)
+        self.assertEqual(self.wait(3), 42)
+
     def test_a_floor_without_a_reset_is_for_a_minute(self):
         self.ended(0, remaining=0)
         self.assertEqual(self.wait(1), 59)

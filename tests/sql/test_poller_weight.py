@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import walks
 from support import pg, scale, tap
-from support.fake_torque import seconds_of, stamp
+from support.fake_torque import Shop, seconds_of, stamp
 from test_reconcile_time import plant
 from walks import literal
 
@@ -126,8 +126,9 @@ class Weight(unittest.TestCase):
 
     def filled(self, count):
         database = self.cluster.migrated()
-        database.query(ORDERS_OF.format(open=OPEN, count=count, step=STEP, start=literal(
-            stamp(START))))
+        with database.session(seconds=600) as session:
+            session.query(ORDERS_OF.format(
+                open=OPEN, count=count, step=STEP, start=literal(stamp(START))))
         return database
 
     def polled(self, database, count):
@@ -252,6 +253,30 @@ class Books(unittest.TestCase):
                              "451")
         self.assertEqual(self.session.query(windows), [["verified", "900", "900", "900", "451"]])
         self.assertEqual(self.session.query(progress), [["900", "451"]])
+
+    def written(self):
+        """Transactions that have written anything, so far."""
+        return int(self.session.value("select pg_snapshot_xmax(pg_current_snapshot())::text"))
+
+    def test_a_poller_at_rest_writes_nothing_without_a_call_and_twice_at_most_with_one(self):
+        shop = Shop()
+        for number in range(120):
+            shop.add("order_%03d" % number, START - (number + 1) * 3600, "completed")
+        poller = walks.Poller(self.session, shop, START)
+        poller.run(3600)  # its history is here then
+        before, calls, rounds = self.written(), len(poller.calls), 0
+        while poller.now < START + 2 * 3600:
+            written, made = self.written(), len(poller.calls)
+            poller.step()
+            rounds += 1
+            # Once an hour old book-keeping is thrown away.
+            if len(poller.calls) == made:
+                self.assertLessEqual(self.written() - written, 0)
+        calls = len(poller.calls) - calls
+        print("# at rest: %d rounds, %d calls, %d transactions that write" % (
+            rounds, calls, self.written() - before), flush=True)
+        self.assertGreater(rounds, calls + 30)
+        self.assertLessEqual(self.written() - before, 2 * calls)
 
 
 if __name__ == "__main__":

@@ -226,6 +226,14 @@ static void check_patience(void)
 	memset(fields, 0, sizeof(fields));
 	call_status(200, "");
 	CHECK(got.remaining == -1 && got.reset_us == 0, "or that nothing is said of it");
+	CHECK(got.limit == 0, "nor of the limit");
+	fields[0] = (struct client_field){ "X-RateLimit-Limit", "20" };
+	call_status(200, "");
+	CHECK(got.limit == 20, "the API's limit is told");
+	fields[0] = (struct client_field){ "X-RateLimit-Limit", "20, 1000" };
+	call_status(200, "");
+	CHECK(got.limit == 0, "but of two of them none");
+	memset(fields, 0, sizeof(fields));
 }
 
 static void check_problem(void)
