@@ -448,9 +448,7 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	struct reconcile *reconcile = tag;
 
 	log_call(reconcile, answer);
-	if (answer->limit > 0) {
-		reconcile->limit = answer->limit;
-	}
+	reconcile->limit = answer->limit > 0 ? answer->limit : reconcile->limit;
 	keep_answer(reconcile, answer);
 	reconcile->problem = reconcile->call_record.problem;
 	if (is_unknown_order(reconcile, answer)) {

@@ -298,8 +298,14 @@ begin
         from torque_internal.open_order n
         where with_open
     ) as n
-    join torque.orders o
-        on o.order_id = n.order_id
+    -- One search each, however many orders there are.
+    cross join lateral (
+        select
+            t.order_id, t.verify_after, t.has_details, t.last_confirmed_at, t.held_facts
+        from torque.orders t
+        where t.order_id = n.order_id
+        offset 0
+    ) as o
     where o.verify_after is not null
         -- An order of which nothing but lists is known waits for whoever wants its details.
         and (o.has_details or o.last_confirmed_at is not null or o.held_facts > 0)
@@ -365,8 +371,12 @@ begin
     end if;
     perform torque_internal.want_lookup(o.order_id, 'silence', at, at)
     from torque_internal.open_order n
-    join torque.orders o
-        on o.order_id = n.order_id
+    cross join lateral (
+        select t.order_id, t.session_id, t.status, t.created_at, t.first_seen_at, t.newest_as_of
+        from torque.orders t
+        where t.order_id = n.order_id
+        offset 0
+    ) as o
     left join torque_internal.checkout_session s
         on s.session_id = o.session_id
             and s.expires_at + expiry_margin between o.newest_as_of and at
