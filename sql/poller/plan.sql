@@ -561,35 +561,6 @@ begin
 end
 $$;
 
--- Forgets audits whose time two later ones cover between them.
-create function torque_internal.leave_audits()
-returns void
-language plpgsql
-as $$
-begin
-    delete from torque.reconcile_window w
-    using
-        torque.reconcile_window a,
-        torque.reconcile_window b
-    where w.kind = 'audit'
-        and w.parent_id is null
-        and w.verified_at is not null
-        and a.kind = 'audit'
-        and a.parent_id is null
-        and a.verified_at is not null
-        and not a.is_count
-        and a.opened_at > w.opened_at
-        and b.kind = 'audit'
-        and b.parent_id is null
-        and b.verified_at is not null
-        and not b.is_count
-        and b.opened_at > w.opened_at
-        and a.created_from <= w.created_from
-        and b.created_from <= a.created_to
-        and b.created_to >= w.created_to;
-end
-$$;
-
 -- Throws old book-keeping away.
 create function torque_internal.tidy(at timestamptz)
 returns void
@@ -610,7 +581,6 @@ begin
         and w.parent_id is null
         and w.verdict <> 'open'
         and w.opened_at < at - interval '15 days';
-    perform torque_internal.leave_audits();
     update torque_internal.poller as p
     set
         tidied_at = at,

@@ -198,7 +198,7 @@ class FirstDay(unittest.TestCase):
 
     @unittest.skipIf(OLD_ORDERS < WHOLE, "with all counts only")
     def test_a_shop_of_20000_a_day_at_30_calls_a_minute(self):
-        self.live(20_000, 30, 140, repaired_p95=1_800)
+        self.live(20_000, 30, 90, repaired_p95=400, tail=240)
 
     @unittest.skipIf(OLD_ORDERS < WHOLE, "with all counts only")
     def test_a_shop_of_20000_a_day_at_90_calls_a_minute(self):

@@ -195,9 +195,9 @@ class Books(unittest.TestCase):
                            % literal(stamp(at)))
 
     def live(self, days, since):
-        """Twice a day all that is due is planned and verified, and a call is made."""
-        for half in range(2 * since, 2 * (since + days)):
-            day, at = half // 2, START + half * DAY / 2
+        """Each day all that is due is planned and verified, and calls are made."""
+        for turn in range(4 * since, 4 * (since + days)):  # one audit begins when one has ended
+            day, at = turn // 4, START + turn // 4 * DAY + turn % 4 * 60
             self.plan(at)
             self.session.query(
                 "select torque_internal.settle(w, 'verified', 0, 0, 0, {at}, {at})"
