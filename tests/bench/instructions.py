@@ -5,7 +5,7 @@
 
 Counted by callgrind while batch_probe brings orders of three facts, one fact or 64 in a
 transaction: what the second of two runs takes more, by its facts more. The last line is JSON, in
-thousands.
+thousands; null where transactions were too slow for their deadline.
 """
 
 import json
@@ -38,13 +38,14 @@ def total(cluster, pid):
 
 
 def instructions(database, probe, facts, window, lines, words):
-    """Of the backends that have brought them: one, unless its first transaction took too long."""
+    """Of the backends that have brought them: one, unless its first transaction took too long.
+    None: on this machine all do."""
     before = len(database.cluster.log())
     run([probe, database.conninfo(), "1", str(KEEP_MS), *words, "unsafe", "load", str(facts),
          str(window), str(lines)])
     log = database.cluster.log()[before:]
     if log.count(TIMEOUT) > TIMEOUTS_MAX:
-        raise SystemExit("transactions were too slow for their deadline: not beside other work")
+        return None
     return sum(total(database.cluster, pid) for pid in BEGUN.findall(log))
 
 
@@ -55,8 +56,8 @@ def measure(cluster, probe):
     cluster.start(["valgrind", "--tool=callgrind", "--callgrind-out-file=callgrind.%p"])
     for case in CASES:
         few, more = [instructions(databases[case, facts], probe, facts, *case) for facts in FACTS]
-        yield {"batch": case[0], "lines": case[1], "notify": bool(case[2]),
-               "k": round((more - few) / (FACTS[1] - FACTS[0]) / 1000)}
+        thousands = few and more and round((more - few) / (FACTS[1] - FACTS[0]) / 1000)
+        yield {"batch": case[0], "lines": case[1], "notify": bool(case[2]), "k": thousands}
 
 
 def main(probe):
