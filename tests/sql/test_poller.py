@@ -401,6 +401,18 @@ class Verdicts(Rules):
         self.assertGreater(len(words), 15)
         self.assertEqual([word for word in sorted(words) if word not in told], [])
 
+    def test_dates_that_are_off_by_hours_are_those_of_whole_days_and_by_days_of_none(self):
+        for hours, learnt in ((14, "coarse_dates_at"), (14 * 24, "dates_ignored_at")):
+            with self.subTest(hours):
+                self.session.query("savepoint here")
+                window = self.window()
+                answer = rows(("o", -10 * DAY - hours * HOUR, "completed"))
+                self.assertEqual(self.page(window, answer), "out_of_span")
+                self.assertEqual(self.page(window, answer), "manners")
+                self.assertEqual("t", self.value(
+                    "%s is not null from torque_internal.poller" % learnt))
+                self.session.query("rollback to here")
+
     def test_a_total_that_changes_from_page_to_page_proves_nothing(self):
         for total, word in ((300, "paged"), (301, "total_changed"), (None, "total_changed")):
             with self.subTest(total):

@@ -154,7 +154,7 @@ class Rules(unittest.TestCase):
             len(self.shop.orders))
 
     def test_orders_of_one_second_are_all_here_within_the_hour(self):
-        for count in (400, 700, 5000):
+        for count in (400, 700, 5200):
             for backfill in (False, True):
                 with self.subTest((count, backfill)):
                     self.session = self.cluster.migrated().session(seconds=30)
