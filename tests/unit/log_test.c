@@ -331,8 +331,9 @@ static void read_lines(int fd)
 	static size_t len;
 	char byte;
 
-	/* A terminal hands on what it holds in a moment of its own. */
-	while (poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 100) == 1 &&
+	/* A terminal hands on what it holds in a moment of its own, a busy machine's the later. */
+	while (poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, isatty(fd) ? 2000 : 0) ==
+			1 &&
 		read(fd, &byte, 1) == 1) {
 		if (byte == '\r') {
 			continue; /* a terminal makes two of one */
