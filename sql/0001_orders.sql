@@ -32,6 +32,28 @@ create table torque_internal.migration (
         check (octet_length(sha256) = 32)
 );
 
+-- What the named files have made, one row an object.
+create table torque_internal.made (
+    -- type, function, aggregate, trigger or view.
+    kind text not null,
+    -- Name, with the types of its arguments or its table.
+    name text not null,
+    -- SHA-256 of the statement that made it.
+    sha256 bytea not null,
+    -- What it was like then, by torque_internal.definition().
+    definition text not null,
+    constraint made_pkey
+        primary key (kind, name)
+);
+
+-- What grants.sql and its like have granted.
+create table torque_internal.granted (
+    -- The statement.
+    statement text not null,
+    constraint granted_pkey
+        primary key (statement)
+);
+
 -- The rules, as data. A merchant may edit these four tables; orderd never overwrites an edit, as
 -- their rows are only ever inserted, here and by later numbered files.
 

@@ -32,7 +32,7 @@ create type torque_internal.order_row as (
 );
 
 -- The value each field was last given. The order of the facts is the caller's.
-create function torque_internal.overlay(
+create function torque_internal.lay_over(
     known torque_internal.fact,
     newer torque_internal.fact
 )
@@ -72,7 +72,7 @@ $$;
 
 -- What several facts tell of an order, the last one first.
 create aggregate torque_internal.overlaid(torque_internal.fact) (
-    sfunc = torque_internal.overlay,
+    sfunc = torque_internal.lay_over,
     stype = torque_internal.fact
 );
 

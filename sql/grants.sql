@@ -5,15 +5,42 @@
 
 set search_path = pg_catalog, pg_temp;
 
-revoke all
-    on schema torque, torque_internal
-    from public, orderd, torque_reader, torque_analyst, torque_operator;
-revoke all
-    on all tables in schema torque, torque_internal
-    from public, orderd, torque_reader, torque_analyst, torque_operator;
-revoke all
-    on all routines in schema torque, torque_internal
-    from public, orderd, torque_reader, torque_analyst, torque_operator;
+-- What others own in our schemas is not ours to give or to take.
+do $$
+declare
+    statement text;
+begin
+    for statement in
+        select format(
+            'revoke all on %s from public, orderd, torque_reader, torque_analyst, torque_operator',
+            o.name
+        )
+        from (
+            select format('schema %I', n.nspname) as name, n.nspname, n.nspowner as owner
+            from pg_catalog.pg_namespace n
+            union all
+            select format('table %s', c.oid::regclass), c.relnamespace::regnamespace::name,
+                c.relowner
+            from pg_catalog.pg_class c
+            where c.relkind in ('r', 'v')
+            union all
+            select format('routine %s', p.oid::regprocedure), p.pronamespace::regnamespace::name,
+                p.proowner
+            from pg_catalog.pg_proc p
+        ) as o
+        where o.nspname in ('torque', 'torque_internal')
+            and pg_has_role(current_user, o.owner, 'usage')
+        union all
+        select format('grant select on %s to torque_reader, torque_operator', c.oid::regclass)
+        from pg_catalog.pg_class c
+        where c.relnamespace = 'torque'::regnamespace
+            and c.relkind in ('r', 'v')
+            and pg_has_role(current_user, c.relowner, 'usage')
+    loop
+        execute statement;
+    end loop;
+end
+$$;
 
 grant usage
     on schema torque
@@ -29,11 +56,6 @@ grant execute
         torque.refold_some,
         torque.schema_state
     to orderd;
-
--- Reads everything.
-grant select
-    on all tables in schema torque
-    to torque_reader;
 
 -- Reads everything that tells nothing about a person: no customer, no free text, no body.
 grant select
@@ -70,9 +92,6 @@ grant select (body_key, reason, received_at, deliveries)
     to torque_analyst;
 
 -- Reads everything, and keeps the rules.
-grant select
-    on all tables in schema torque
-    to torque_operator;
 grant execute
     on function
         torque.refold_some,

@@ -1,31 +1,6 @@
--- What the rules' tables mean to the rest. Replaced whole by every migrate, before the other named
--- files.
+-- What the rules' tables mean to the rest. Replaced by every migrate where it differs.
 
 set search_path = pg_catalog, pg_temp;
-
--- The machine room is emptied of everything but its tables, and furnished anew by the files that
--- follow. Nothing outside may depend on what is in it.
-do $$
-declare
-    statement text;
-begin
-    for statement in
-        select format('drop type torque_internal.%I cascade', c.relname)
-        from pg_catalog.pg_class c
-        where c.relnamespace = 'torque_internal'::regnamespace
-            and c.relkind = 'c'
-    loop
-        execute statement;
-    end loop;
-    for statement in
-        select format('drop routine if exists %s cascade', p.oid::regprocedure)
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'torque_internal'::regnamespace
-    loop
-        execute statement;
-    end loop;
-end
-$$;
 
 -- An edit of the rules makes every row of orders stale: each is folded anew, in the background, or
 -- before it takes its next fact.

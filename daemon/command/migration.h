@@ -1,9 +1,14 @@
 /* migration.h - bring a database's schema to what this program needs.
  *
- * The SQL files are part of the program (sql/meson.build). Numbered ones run once; the others hold
- * functions, views and grants and are replaced whole each time. All in one transaction, one
- * migration at a time, as torque_owner; roles.sql runs first and as the user who connects.
- * Blocking.
+ * The SQL files are part of the program (sql/meson.build). roles.sql runs first, as the user who
+ * connects; all others as torque_owner. Numbered ones run once. The others make functions, types,
+ * triggers and views, of which those that differ are replaced, and those that no file makes any
+ * more dropped; what was granted stays.
+ *
+ * Facts are taken meanwhile. All is one transaction but for views that are there already and are to
+ * be others: each has its own, as readers of it are waited for. No lock is waited for longer than
+ * facts can wait; what cannot be had is tried again for a while, and then told. One migration at a
+ * time. Blocking.
  */
 #pragma once
 
@@ -11,9 +16,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "base/problem.h"
-
-enum { MIGRATION_FILES_MAX = 64 };
+#include "command/survey.h"
 
 struct migration_options {
 	const char *conninfo;
@@ -25,48 +28,16 @@ struct migration_options {
 	bool allow_unsafe_fsync;
 };
 
-enum migration_end {
-	MIGRATION_FINE,
-	MIGRATION_UNREACHABLE,
-	MIGRATION_FORBIDDEN, /* the user who connects may not */
-	MIGRATION_BUSY,      /* another migration, or a lock that was not to be had: try again */
-	MIGRATION_REFUSED,   /* the database has what this program does not know */
-	MIGRATION_FAILED,    /* a file did not run */
-};
-
-enum migration_action {
-	MIGRATION_NOTHING, /* numbered, and has run */
-	MIGRATION_RUN,
-	MIGRATION_REPLACE,
-};
-
-struct migration_file {
-	const char *name; /* static */
-	enum migration_action action;
-	bool differs; /* the database has another one of that name, or none */
-};
-
-struct migration_state {
-	bool installed;
-	bool files_known; /* whoever connects may not read them all: then files is not valid */
-	int version_here; /* what this program needs */
-	int version_there;
-	bool functions_differ; /* the database has those of another program */
-	size_t files_count;
-	struct migration_file files[MIGRATION_FILES_MAX]; /* in the order in which they run */
-	struct problem problem;                           /* "" with MIGRATION_FINE */
-};
-
 /* Change nothing. MIGRATION_FINE and MIGRATION_REFUSED fill in all of *ret_state. */
 enum migration_end migration_look(
-	const struct migration_options *options, struct migration_state *ret_state);
+	const struct migration_options *options, struct survey *ret_state);
 
-/* Nothing to do: installed, and all files are this program's. */
-bool migration_is_complete(const struct migration_state *state);
+/* Nothing to do: installed, all objects are this program's, and so are roles, owners and grants. */
+bool migration_is_complete(const struct survey *state);
 
-/* Do it. *ret_state says what was done; after anything but MIGRATION_FINE that is nothing. */
-enum migration_end migration_run(
-	const struct migration_options *options, struct migration_state *ret_state);
+/* Do it. *ret_state says what was to be done. With MIGRATION_BUSY the views that the problem names
+ * may be all that is left, with other ends but MIGRATION_FINE nothing was done. */
+enum migration_end migration_run(const struct migration_options *options, struct survey *ret_state);
 
 /* The SQL that migration_run() would run in that state, for psql. */
-void migration_print(const struct migration_state *state, FILE *out);
+void migration_print(const struct survey *state, FILE *out);

@@ -46,10 +46,12 @@ class Readme(unittest.TestCase):
         self.assertRegex((ROOT / ".ci/run").read_text(), r'/\.\./tests/run" --all\n')
         self.assertIn("tests/quickstart", (ROOT / "tests/e2e/test_50_quickstart.py").read_text())
         self.assertIn('commands("Install")', (ROOT / "tests/e2e/test_61_install.py").read_text())
+        self.assertIn('commands("Backup and restore")',
+                      (ROOT / "tests/e2e/test_26_restore.py").read_text())
         with_blocks = [title for title in re.findall(r"^## (.*)$", README, re.MULTILINE)
                        if block(title)]
         # What stands under Configure is a file.
-        self.assertEqual(with_blocks, ["See it work", "Install", "Configure"])
+        self.assertEqual(with_blocks, ["See it work", "Install", "Configure", "Backup and restore"])
 
     def test_the_forms_of_the_second_command_are_those_of_the_program(self):
         named = re.findall(r"`tests/run ([^`]+)`", README)
