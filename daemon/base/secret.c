@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/die.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 static const char default_directory[] = "/etc/orderd/credentials";
 
@@ -184,13 +184,12 @@ static struct secret *load_file(const char *path, enum trust trust, struct probl
 
 char *secret_credential_path(struct text name)
 {
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	char *path;
+	const char *given = getenv("CREDENTIALS_DIRECTORY");
+	const char *directory = given ? given : default_directory;
+	size_t size = strlen(directory) + sizeof("/") + name.len;
+	char *path = memory_new(size);
 
-	if (asprintf(&path, "%s/%.*s", directory ? directory : default_directory, (int)name.len,
-		    name.ptr) < 0) {
-		die("no memory for the path of a credential");
-	}
+	snprintf(path, size, "%s/%.*s", directory, (int)name.len, name.ptr);
 	return path;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "base/sink.h"
 #include "command/receiver.h"
@@ -299,6 +300,9 @@ static void finish(struct service *service)
 
 static int run(const struct command *command, unsigned halves)
 {
+	memory_keep_reserve();
+	signature_use_reserve();
+
 	struct service service = {
 		.command = command,
 		.halves = halves,
@@ -328,6 +332,7 @@ static int run(const struct command *command, unsigned halves)
 		serve(&service);
 	}
 	finish(&service);
+	memory_free_reserve();
 	return code;
 }
 

@@ -108,17 +108,21 @@ void call_record_facts_fini(struct call_record_facts *facts)
 	free(facts->room.memory);
 }
 
-/* Dies when there is no memory for so much text. */
+/* NULL: there is no memory for so much text. */
 static struct json_room *room_for(struct call_record_facts *facts, struct text body)
 {
 	size_t size = json_room_size(body.len);
 
 	if (size > facts->room.size) {
 		free(facts->room.memory);
-		facts->room.memory = memory_new(size);
-		facts->room.size = size;
+		facts->room.memory = malloc(size);
+		facts->room.size = facts->room.memory ? size : 0;
+	}
+	if (!facts->room.memory) {
+		return NULL;
 	}
 	facts->room.used = 0;
+	facts->room.unhashed = false;
 	facts_clear(&facts->facts);
 	return &facts->room;
 }
@@ -138,7 +142,7 @@ bool call_record_page(const struct call_record *call_record, struct text body,
 	size_t count;
 
 	*ret_call = (struct store_call){ .statement = facts->page };
-	if (!api_answer_read_page(body, room, &page)) {
+	if (!room || !api_answer_read_page(body, room, &page)) {
 		return false;
 	}
 	count = put_head(call_record, ret_call->params);
@@ -152,7 +156,7 @@ bool call_record_page(const struct call_record *call_record, struct text body,
 		facts_add(&facts->facts, &fact, "list");
 	}
 	ret_call->param_count = count + FACTS_POLLED;
-	return facts_polled(&facts->facts, &ret_call->params[count]);
+	return !room->unhashed && facts_polled(&facts->facts, &ret_call->params[count]);
 }
 
 /* False: it is not about that order, or does not fit. count: of the parameters before it. */
@@ -162,13 +166,13 @@ static bool put_order(struct call_record_facts *facts, struct text body, struct 
 	struct json_room *room = room_for(facts, body);
 	struct fact fact;
 
-	if (!api_answer_read_order(body, order_id, text_of(source), room, &fact)) {
+	if (!room || !api_answer_read_order(body, order_id, text_of(source), room, &fact)) {
 		return false;
 	}
 	facts_count_odd(&fact);
 	facts_add(&facts->facts, &fact, source);
 	call->param_count = count + FACTS_POLLED;
-	return facts_polled(&facts->facts, &call->params[count]);
+	return !room->unhashed && facts_polled(&facts->facts, &call->params[count]);
 }
 
 bool call_record_lookup(const struct call_record *call_record, struct text body,

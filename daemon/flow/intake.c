@@ -28,6 +28,7 @@ struct intake {
 	char *trusted_proxies;
 	struct signature_rules rules; /* secrets borrowed */
 	struct log_limit refusals;
+	struct log_limit shortages;
 	struct json_room room; /* of the delivery that is being read */
 };
 
@@ -38,11 +39,20 @@ struct delivery {
 	int64_t arrived_us;
 };
 
+static void note_shortage(struct intake *intake)
+{
+	int64_t count = log_limit(&intake->shortages);
+
+	if (count > 0) {
+		log_event(LOG_ERROR, "no_memory", LOG_FIELDS(LOG_INT("facts", count)));
+	}
+}
+
 /* The cheap questions, before the body is read: is it for us, and is there room? A target that is
  * no path ("OPTIONS *", "CONNECT host:1") is wrong for its method, not for its path. */
 static unsigned head_arrived(void *owner, const struct http_request *request, struct answer *answer)
 {
-	const struct intake *intake = owner;
+	struct intake *intake = owner;
 	bool is_post = text_equal(request->method, TEXT("POST"));
 	struct text path = request->path;
 
@@ -53,6 +63,12 @@ static unsigned head_arrived(void *owner, const struct http_request *request, st
 	if (!is_post) {
 		answer->allow = "POST";
 		return 405;
+	}
+	if (memory_is_short()) {
+		note_shortage(intake);
+		answer->retry_after_s = INTAKE_RETRY_AFTER_S;
+		metrics_add(METRIC_DELIVERIES_UNAVAILABLE, 1);
+		return 503;
 	}
 	if (batch_full(intake->batch)) {
 		answer->retry_after_s = INTAKE_RETRY_AFTER_S;
@@ -170,11 +186,17 @@ static void delivery_arrived(
 		return;
 	}
 
-	/* Never fails: a body we cannot use is a fact for the quarantine, and is kept like any
-	 * other. */
-	event_parse(body, request->arrived_us, text_of(intake->business), &intake->room, &fact);
+	struct delivery *delivery = memory_try(sizeof(*delivery));
 
-	struct delivery *delivery = memory_new(sizeof(*delivery));
+	/* A body we cannot use is a fact for the quarantine, and is kept like any other; what we
+	 * have no means to read comes again. */
+	if (!delivery || !event_parse(body, request->arrived_us, text_of(intake->business),
+				 &intake->room, &fact)) {
+		free(delivery);
+		note_shortage(intake);
+		answer_unavailable(exchange);
+		return;
+	}
 	*delivery = (struct delivery){
 		.magic = DELIVERY_MAGIC, .exchange = exchange, .arrived_us = request->arrived_us
 	};

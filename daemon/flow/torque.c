@@ -315,7 +315,13 @@ struct torque *torque_new(
 		return NULL;
 	}
 	torque->room.size = json_room_size(CLIENT_BODY_MAX);
-	torque->room.memory = memory_new(torque->room.size);
+	torque->room.memory = malloc(torque->room.size);
+	if (!torque->room.memory) {
+		problem_say(problem, "no memory for an answer of the API");
+		client_free(torque->client);
+		free(torque);
+		return NULL;
+	}
 	torque->base_url = memory_copy(options->base_url);
 	torque->api_key = options->api_key;
 	return torque;

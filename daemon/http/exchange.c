@@ -168,13 +168,16 @@ static bool may_stay(const struct connection *connection)
 	return request_of(connection->reader)->keep_alive && !connection->set->draining;
 }
 
-static void new_exchange(struct connection *connection)
+static bool new_exchange(struct connection *connection)
 {
-	struct exchange *exchange = memory_new(sizeof(*exchange));
+	struct exchange *exchange = memory_try(sizeof(*exchange));
 
-	exchange->magic = EXCHANGE_MAGIC;
-	exchange->connection = connection;
+	if (!exchange) {
+		return false;
+	}
+	*exchange = (struct exchange){ .magic = EXCHANGE_MAGIC, .connection = connection };
 	connection->exchange = exchange;
+	return true;
 }
 
 static void head_arrived(struct connection *connection)
@@ -201,8 +204,11 @@ static void request_arrived(struct connection *connection)
 	const struct connection_set *set = connection->set;
 	struct http_request *request = request_of(connection->reader);
 
+	if (!new_exchange(connection)) {
+		refuse_request(connection, 503, "no_memory");
+		return;
+	}
 	connection_enter(connection, CONNECTION_HANDLING);
-	new_exchange(connection);
 	request->arrived_us = clock_wall_us();
 	connection_set_deadline(connection, set->limits.answer_ms);
 	set->events->request_arrived(set->owner, connection->exchange, request);

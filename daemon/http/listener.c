@@ -89,9 +89,13 @@ static void note_address(struct listener *listener)
 	}
 }
 
+/* What the kernel refuses now it may grant when the pause is over. */
 static void apply(struct listener *listener)
 {
-	loop_watch_want(listener->watch, listener->paused ? 0 : LOOP_READ);
+	if (!loop_watch_want(listener->watch, listener->paused ? 0 : LOOP_READ)) {
+		listener->paused = true;
+		loop_timer_start(listener->pause, LISTEN_PAUSE_MS);
+	}
 }
 
 static void pause_ended(void *owner)

@@ -222,7 +222,8 @@ static bool has_room(void *owner)
 {
 	const struct server *server = owner;
 
-	return server->connections.count < server->connections_max || evictable(server);
+	return !memory_is_short() &&
+	       (server->connections.count < server->connections_max || evictable(server));
 }
 
 static void make_room(struct server *server)

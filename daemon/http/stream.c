@@ -205,8 +205,7 @@ static bool open_buffers(struct stream *stream)
 	}
 	bufferevent_setcb(stream->buffers, bytes_arrived, bytes_sent, state_changed, stream);
 	bufferevent_setwatermark(stream->buffers, EV_READ, 0, stream->input_max);
-	bufferevent_enable(stream->buffers, EV_READ | EV_WRITE);
-	return true;
+	return bufferevent_enable(stream->buffers, EV_READ | EV_WRITE) == 0;
 }
 
 static void first_byte_arrived(void *owner, unsigned want)
@@ -222,6 +221,7 @@ struct stream *stream_new(struct loop *loop, int fd, struct stream_tls *tls, siz
 	const struct stream_events *events, void *owner)
 {
 	struct stream *stream = memory_new(sizeof(*stream));
+	bool opened;
 
 	stream->loop = loop;
 	stream->fd = fd;
@@ -231,8 +231,11 @@ struct stream *stream_new(struct loop *loop, int fd, struct stream_tls *tls, siz
 	stream->owner = owner;
 	if (tls) {
 		stream->watch = loop_watch_new(loop, fd, first_byte_arrived, stream);
-		loop_watch_want(stream->watch, LOOP_READ);
-	} else if (!open_buffers(stream)) {
+		opened = loop_watch_want(stream->watch, LOOP_READ);
+	} else {
+		opened = open_buffers(stream);
+	}
+	if (!opened) {
 		stream_free(stream);
 		return NULL;
 	}
@@ -374,6 +377,5 @@ bool stream_linger(struct stream *stream)
 		return false;
 	}
 	stream->watch = loop_watch_new(stream->loop, stream->fd, bytes_to_discard_arrived, stream);
-	loop_watch_want(stream->watch, LOOP_READ);
-	return true;
+	return loop_watch_want(stream->watch, LOOP_READ);
 }

@@ -153,6 +153,7 @@ struct loop *loop_new(void)
 {
 	struct loop *loop = memory_new(sizeof(*loop));
 
+	event_set_mem_functions(memory_try, memory_try_again, free);
 	event_set_log_callback(library_spoke);
 	event_set_fatal_callback(library_gave_up);
 	signal(SIGPIPE, SIG_IGN);
@@ -328,13 +329,13 @@ struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_ready *ready, 
 	return watch;
 }
 
-void loop_watch_want(struct loop_watch *watch, unsigned want)
+bool loop_watch_want(struct loop_watch *watch, unsigned want)
 {
 	short what = EV_PERSIST;
 
 	assert((want & ~(unsigned)(LOOP_READ | LOOP_WRITE)) == 0);
 	if (want == watch->want) {
-		return;
+		return true;
 	}
 	what = (short)(what | ((want & LOOP_READ) != 0 ? EV_READ : 0));
 	what = (short)(what | ((want & LOOP_WRITE) != 0 ? EV_WRITE : 0));
@@ -343,10 +344,8 @@ void loop_watch_want(struct loop_watch *watch, unsigned want)
 		0) {
 		die("cannot change what descriptor %d is watched for", watch->fd);
 	}
-	watch->want = want;
-	if (want != 0) {
-		add_or_die(watch->event, NULL);
-	}
+	watch->want = want != 0 && event_add(watch->event, NULL) != 0 ? 0 : want;
+	return watch->want == want;
 }
 
 void loop_watch_free(struct loop_watch *watch)

@@ -37,7 +37,8 @@ void loop_signal_free(struct loop_signal *signal);
 
 /* Watches nothing until loop_watch_want(). fd is borrowed; free the watch before closing it. */
 struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_ready *ready, void *owner);
-void loop_watch_want(struct loop_watch *watch, unsigned want);
+/* False: the kernel has no means to; nothing is watched. Watching nothing always works. */
+bool loop_watch_want(struct loop_watch *watch, unsigned want);
 void loop_watch_free(struct loop_watch *watch);
 
 /* A task runs once, after every descriptor that was ready in this round has been served, so that

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-#include "base/die.h"
 #include "order/details.h"
 #include "order/scalar.h"
 #include "order/signature.h"
@@ -205,13 +204,14 @@ static enum reason read_event(
 	return reason;
 }
 
-void event_parse(struct text body, int64_t received_us, struct text business,
+bool event_parse(struct text body, int64_t received_us, struct text business,
 	struct json_room *room, struct fact *ret_fact)
 {
 	*ret_fact = (struct fact){ .received_us = received_us, .body = body };
 	if (!signature_digest(body, ret_fact->key)) {
-		die("no SHA-256: OpenSSL failed");
+		return false;
 	}
+	room->unhashed = false;
 
 	struct fact usable = *ret_fact;
 	enum reason reason = read_event(body, business, room, &usable);
@@ -220,6 +220,7 @@ void event_parse(struct text body, int64_t received_us, struct text business,
 	} else {
 		ret_fact->unusable = reason_names[reason];
 	}
+	return !room->unhashed;
 }
 
 const char *event_reason(size_t index)

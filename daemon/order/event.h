@@ -12,12 +12,12 @@
 #include "order/fact.h"
 #include "order/json.h"
 
-/* Never fails: a body that cannot be used becomes a fact with `unusable` set, for the quarantine,
+/* A body that cannot be used becomes a fact with `unusable` set, for the quarantine,
  * and every field but key, received_us and body zero. key, received_us and body are set in every
  * case. What the fact says is borrowed from body and room, until the room is used again.
  * business: the configured business id, or len 0 for any. room: of json_room_size(body.len) bytes;
- * what it held is gone. Dies when OpenSSL cannot hash: without a key nothing can be kept. */
-void event_parse(struct text body, int64_t received_us, struct text business,
+ * what it held is gone. False: OpenSSL cannot hash, and without a key nothing can be kept. */
+bool event_parse(struct text body, int64_t received_us, struct text business,
 	struct json_room *room, struct fact *ret_fact);
 
 /* The words `unusable` can be, one after the other, for manual and tests; NULL behind the last. */

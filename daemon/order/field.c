@@ -132,7 +132,7 @@ static enum field find(enum field_place place, const struct json *name)
 {
 	enum { ESCAPED_MAX = 6 * sizeof("cancellationReason") };
 	char memory[ESCAPED_MAX];
-	struct json_room room = { memory, sizeof(memory), 0 };
+	struct json_room room = { .memory = memory, .size = sizeof(memory) };
 	struct text word;
 
 	if (name->raw.len > sizeof(memory) || !json_text(name, &room, &word)) {

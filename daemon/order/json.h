@@ -47,6 +47,7 @@ struct json_room {
 	char *memory; /* as malloc() aligns it */
 	size_t size;
 	size_t used;
+	bool unhashed; /* OpenSSL could not hash a part: what was read is of no use */
 };
 
 /* Bytes of a room that is enough for any text of that length: for the names of one reading, which

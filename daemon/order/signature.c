@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -11,6 +12,8 @@
 #include <openssl/sha.h>
 
 #include "base/cleanup.h"
+#include "base/die.h"
+#include "base/memory.h"
 
 enum {
 	US_PER_SECOND = 1000000,
@@ -353,6 +356,34 @@ ptrdiff_t signature_key(struct text secret, bool as_base64, unsigned char *out, 
 bool signature_digest(struct text body, unsigned char out[SIGNATURE_DIGEST_BYTES])
 {
 	return SHA256((const unsigned char *)body.ptr, body.len, out) != NULL;
+}
+
+static void *library_memory(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return memory_try(size);
+}
+
+static void *more_library_memory(void *memory, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return memory_try_again(memory, size);
+}
+
+static void free_library_memory(void *memory, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(memory);
+}
+
+void signature_use_reserve(void)
+{
+	if (!CRYPTO_set_mem_functions(library_memory, more_library_memory, free_library_memory)) {
+		die("OpenSSL has begun before it was told where memory is");
+	}
 }
 
 const char *signature_verdict_name(enum signature_verdict verdict)

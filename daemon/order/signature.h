@@ -60,5 +60,8 @@ ptrdiff_t signature_key(struct text secret, bool as_base64, unsigned char *out, 
 /* SHA-256 of body: the key under which a webhook's fact is known. False: OpenSSL failed. */
 bool signature_digest(struct text body, unsigned char out[SIGNATURE_DIGEST_BYTES]);
 
+/* OpenSSL takes memory from the reserve (base/memory.h) too. Before its first use. */
+void signature_use_reserve(void);
+
 /* "genuine", "absent", … for logs and metrics; static. */
 const char *signature_verdict_name(enum signature_verdict verdict);

@@ -84,11 +84,17 @@ static void expect(struct pipeline *pipeline, int prepares)
 	pipeline->prepares[pipeline->expected++] = prepares;
 }
 
+/* libpq takes text up to its NUL. NULL: no memory. */
 static char *copy_text_param(const struct store_param *param)
 {
-	/* libpq takes text up to its NUL. */
+	char *copy = memory_try(param->len + 1);
+
 	assert(!memchr(param->bytes, '\0', param->len));
-	return memory_copy_text((struct text){ param->bytes, param->len });
+	if (copy) {
+		memcpy(copy, param->bytes, param->len);
+		copy[param->len] = '\0';
+	}
+	return copy;
 }
 
 static bool send_execute(PGconn *conn, const char *name, const struct store_call *call)
@@ -97,6 +103,7 @@ static bool send_execute(PGconn *conn, const char *name, const struct store_call
 	char *copies[STORE_PARAMS_MAX] = { NULL };
 	int lengths[STORE_PARAMS_MAX];
 	int formats[STORE_PARAMS_MAX];
+	bool complete = true;
 
 	assert(call->param_count <= STORE_PARAMS_MAX);
 	for (size_t i = 0; i < call->param_count; i++) {
@@ -105,13 +112,14 @@ static bool send_execute(PGconn *conn, const char *name, const struct store_call
 		assert(param->len <= INT32_MAX);
 		if (param->bytes && !param->binary) {
 			copies[i] = copy_text_param(param);
+			complete = complete && copies[i];
 		}
 		values[i] = copies[i] ? copies[i] : param->bytes;
 		lengths[i] = (int)param->len;
 		formats[i] = param->binary;
 	}
-	bool sent = PQsendQueryPrepared(
-			    conn, name, (int)call->param_count, values, lengths, formats, 0) == 1;
+	bool sent = complete && PQsendQueryPrepared(conn, name, (int)call->param_count, values,
+					lengths, formats, 0) == 1;
 
 	for (size_t i = 0; i < call->param_count; i++) {
 		free(copies[i]);
@@ -279,6 +287,11 @@ void pipeline_result(const struct pipeline *pipeline, struct store_result *ret_r
 	if (ret_result->end == STORE_COMMITTED && pipeline->last) {
 		read_row(pipeline->last, ret_result);
 	}
+}
+
+bool pipeline_is_doubtful(const struct pipeline *pipeline)
+{
+	return pipeline->failed && pipeline->sqlstate[0] == '\0';
 }
 
 /* A setting that the server tells unasked, at the latest before the SYNC. */

@@ -49,6 +49,10 @@ const char *pipeline_error(const struct pipeline *pipeline);
 /* Borrowed from pipeline. Before the end: what is known by then, with an end that means nothing. */
 void pipeline_result(const struct pipeline *pipeline, struct store_result *ret_result);
 
+/* The error is libpq's own, which had no memory for an answer, say: what the server did, and what
+ * it has prepared, is not known. */
+bool pipeline_is_doubtful(const struct pipeline *pipeline);
+
 /* It was refused for what is wrong with the session: a new one will do better. */
 bool pipeline_is_stale(const struct pipeline *pipeline);
 

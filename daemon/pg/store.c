@@ -241,10 +241,11 @@ static void connection_lost(struct store *store, enum store_end end)
 
 static void descriptor_ready(void *owner, unsigned ready);
 
+/* What the kernel does not watch for ends by the timer of its step. */
 static void watch(struct store *store, unsigned want)
 {
 	store->watch = loop_watch_new(store->loop, PQsocket(store->conn), descriptor_ready, store);
-	loop_watch_want(store->watch, want);
+	(void)loop_watch_want(store->watch, want);
 }
 
 static void notice_arrived(void *owner, const PGresult *notice);
@@ -281,9 +282,7 @@ static void connect_to(struct store *store, const struct resolve_words *words)
 	store->phase = PHASE_CONNECTING;
 	attempts_begin(&store->attempts);
 	store->conn = PQconnectStartParams(words->keywords, words->values, 0);
-	if (!store->conn) {
-		die("no memory for a database connection");
-	}
+	/* NULL, when there is no memory, is a bad connection to all of these. */
 	PQsetErrorVerbosity(store->conn, PQERRORS_TERSE);
 	PQsetNoticeReceiver(store->conn, notice_arrived, store);
 	if (PQstatus(store->conn) == CONNECTION_BAD) {
@@ -329,7 +328,10 @@ static bool flush(struct store *store)
 		set_reason(store, PQerrorMessage(store->conn));
 		return false;
 	}
-	loop_watch_want(store->watch, left > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+	if (!loop_watch_want(store->watch, left > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ)) {
+		set_reason(store, "the kernel does not watch its socket");
+		return false;
+	}
 	return true;
 }
 
@@ -408,9 +410,11 @@ static void run_ended(struct store *store)
 	struct pipeline *pipeline = store->pipeline;
 	struct store_result result;
 
-	if (store->phase >= PHASE_RUNNING && pipeline_is_stale(pipeline)) {
+	bool doubtful = pipeline_is_doubtful(pipeline);
+
+	if (doubtful || (store->phase >= PHASE_RUNNING && pipeline_is_stale(pipeline))) {
 		set_reason(store, pipeline_error(pipeline));
-		connection_lost(store, STORE_REFUSED);
+		connection_lost(store, doubtful ? STORE_UNSURE : STORE_REFUSED);
 		return;
 	}
 	pipeline_result(pipeline, &result);

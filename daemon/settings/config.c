@@ -55,18 +55,13 @@ static void store(
 	}
 }
 
-/* False, with nothing changed, when the table does not take the value. */
-static bool set_value(
-	struct config *config, enum config_key key, struct text value, struct problem *problem)
+static void keep_value(
+	struct config *config, enum config_key key, struct text value, int64_t number)
 {
 	const struct config_rule *rule = &config_rules[key];
 	struct setting *setting = &config->list[key];
 	struct text credential = text_without_prefix(value, TEXT("credential:"));
-	int64_t number;
 
-	if (!value_parse(&rule->value, value, &number, problem)) {
-		return false;
-	}
 	free(setting->text);
 	free(setting->path);
 	setting->text = memory_copy_text(value);
@@ -75,6 +70,18 @@ static bool set_value(
 		setting->path = secret_credential_path(credential);
 	}
 	store(config, &rule->field, setting->path ? setting->path : setting->text, number);
+}
+
+/* False, with nothing changed, when the table does not take the value. */
+static bool set_value(
+	struct config *config, enum config_key key, struct text value, struct problem *problem)
+{
+	int64_t number;
+
+	if (!value_parse(&config_rules[key].value, value, &number, problem)) {
+		return false;
+	}
+	keep_value(config, key, value, number);
 	return true;
 }
 
@@ -86,7 +93,10 @@ struct config *config_new(void)
 	for (unsigned key = 0; key < CONFIG_KEY_COUNT; key++) {
 		const struct config_rule *rule = &config_rules[key];
 
-		if (!set_value(config, key, text_of(rule->initial), &problem)) {
+		if (rule->value.type == VALUE_CONNINFO) {
+			/* Judged by libpq, which may have no memory for it: a reload goes on. */
+			keep_value(config, key, text_of(rule->initial), 0);
+		} else if (!set_value(config, key, text_of(rule->initial), &problem)) {
 			die("the default of [%s] %s %s", rule->section, rule->name, problem.text);
 		}
 	}

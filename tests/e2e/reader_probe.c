@@ -139,7 +139,7 @@ static void print_fact(const struct fact *fact)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint32_t memory[INPUT_MAX]; /* more than json_room_size() asks for */
-	struct json_room room = { (char *)memory, sizeof(memory), 0 };
+	struct json_room room = { (char *)memory, sizeof(memory), 0, false };
 	struct text text = { (const char *)data, size };
 	struct json_reader reader;
 	struct json value = { .unstorable = false };

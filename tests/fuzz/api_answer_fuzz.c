@@ -70,7 +70,7 @@ static void judge_times(struct text bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct text bytes = { (const char *)data, size };
-	struct json_room room = { malloc(json_room_size(size)), json_room_size(size), 0 };
+	struct json_room room = { malloc(json_room_size(size)), json_room_size(size), 0, false };
 	struct fact fact;
 
 	assert(room.memory);

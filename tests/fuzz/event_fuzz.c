@@ -195,8 +195,8 @@ static void check_copy(const struct fact *fact)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct json_room room = { malloc(json_room_size(size)), json_room_size(size), 0 };
-	struct json_room other = { malloc(json_room_size(size)), json_room_size(size), 0 };
+	struct json_room room = { malloc(json_room_size(size)), json_room_size(size), 0, false };
+	struct json_room other = { malloc(json_room_size(size)), json_room_size(size), 0, false };
 	char *bytes = malloc(size + 1);
 	struct text body = { bytes, size };
 	struct fact fact;

@@ -279,7 +279,7 @@ static void check_refusal(struct text text, const json_t *theirs, struct json_ro
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct json_room room = { malloc(json_room_size(size)), json_room_size(size), 0 };
+	struct json_room room = { malloc(json_room_size(size)), json_room_size(size), 0, false };
 	char *bytes = malloc(size > 0 ? size : 1);
 	struct text text = { bytes, size };
 	enum json_fault fault;

@@ -62,7 +62,7 @@ static size_t below(size_t bound)
 static bool is_json(const struct bytes *bytes)
 {
 	static char memory[2 * SIZE_MAX_BYTES];
-	struct json_room room = { memory, sizeof(memory), 0 };
+	struct json_room room = { memory, sizeof(memory), 0, false };
 	struct json_reader reader;
 	struct json value;
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 PROGRAMS = ("orderd", "server_probe", "batch_probe", "client_probe", "reader_probe",
-            "slow_disk")
+            "slow_disk", "failing_calls")
 MARKS = {".py": "# ", ".sql": "-- "}
 ANSWERS = {"yes": True, "no": False}
 

@@ -166,7 +166,7 @@ static void say_order(const char *order, bool second_form, char got[SAY_MAX])
 	size_t len = strlen(order);
 	CLEANUP(cleanup_free) char *copy = malloc(len);
 	CLEANUP(cleanup_free) char *memory = malloc(json_room_size(len));
-	struct json_room exact = { memory, json_room_size(len), 0 };
+	struct json_room exact = { memory, json_room_size(len), 0, false };
 	struct field_values values = { .order = NULL };
 	struct details details = { .faults = 0 };
 

@@ -415,7 +415,7 @@ static void check_names(void)
 static void check_small_room(void)
 {
 	static char text[LARGE];
-	struct json_room small = { room.memory, 10 * sizeof(uint32_t), 0 };
+	struct json_room small = { room.memory, 10 * sizeof(uint32_t), 0, false };
 	struct json_reader reader;
 	struct json value;
 

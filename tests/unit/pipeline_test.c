@@ -350,6 +350,12 @@ static void check_warned(void)
 
 static void check_stale(void)
 {
+	refuse(NULL, NULL, NULL);
+	read_all();
+	CHECK(pipeline_is_doubtful(pipeline), "an error of libpq's own says nothing of the server");
+	refuse("40001", NULL, "ERROR");
+	read_all();
+	CHECK(!pipeline_is_doubtful(pipeline), "one of the server's does");
 	read_only = "off";
 	refuse("0A000", NULL, "ERROR");
 	read_all();

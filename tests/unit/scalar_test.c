@@ -9,7 +9,7 @@
 enum { ROOM = 1024, MAX = 8 };
 
 static uint32_t memory[ROOM / sizeof(uint32_t)];
-static struct json_room room = { (char *)memory, sizeof(memory), 0 };
+static struct json_room room = { (char *)memory, sizeof(memory), 0, false };
 
 /* clang-format off */
 /* "absent", "fault", "= …" for a value that is read, "~ …" for one that is assumed. */
