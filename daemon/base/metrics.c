@@ -77,6 +77,7 @@ static const struct {
 	[METRIC_API_UNTRUSTED] = { "orderd_api_calls_total", "end=\"untrusted\"", NULL, COUNTER },
 	[METRIC_API_LATE] = { "orderd_api_calls_total", "end=\"late\"", NULL, COUNTER },
 	[METRIC_API_MALFORMED] = { "orderd_api_calls_total", "end=\"malformed\"", NULL, COUNTER },
+	[METRIC_API_DROPPED] = { "orderd_api_calls_total", "end=\"dropped\"", NULL, COUNTER },
 	[METRIC_RECONCILE_CONNECTED] = { "orderd_reconcile_connected", NULL,
 		"Whether the poller's database connection is ready.", GAUGE },
 	[METRIC_RECONCILE_STANDBY] = { "orderd_reconcile_standby", NULL,

@@ -42,6 +42,7 @@ enum metric {
 	METRIC_API_UNTRUSTED,
 	METRIC_API_LATE,
 	METRIC_API_MALFORMED,
+	METRIC_API_DROPPED,
 	METRIC_RECONCILE_CONNECTED, /* gauge: 1 or 0, as the next two */
 	METRIC_RECONCILE_STANDBY,   /* another process polls */
 	METRIC_RECONCILE_STOPPED,   /* the API refuses the key */

@@ -227,6 +227,7 @@ static int exit_code(enum torque_end end)
 	case TORQUE_UNTRUSTED:
 	case TORQUE_LATE:
 	case TORQUE_MALFORMED:
+	case TORQUE_DROPPED:
 		break;
 	}
 	return EX_UNAVAILABLE;
@@ -236,20 +237,27 @@ static int exit_code(enum torque_end end)
 static int make_call(struct api_session *ask, const struct torque_call *call, const char *purpose,
 	const char *order_id)
 {
-	int code;
-
 	if (!torque_can_ask(call)) {
 		return say("that is no order id, or more rows than the API gives", EX_USAGE);
 	}
-	code = claim(ask, purpose, order_id);
-	if (code != EX_OK) {
-		return code;
+	for (;;) {
+		int code = claim(ask, purpose, order_id);
+
+		if (code != EX_OK) {
+			return code;
+		}
+		if (!torque_ask(ask->torque, call, call_answered, ask)) {
+			die("a call is made while another one runs");
+		}
+		loop_run(ask->loop);
+		if (ask->answer.end != TORQUE_DROPPED) {
+			return EX_OK;
+		}
+		/* Once: the next connection is a fresh one. */
+		if (!tell(ask, call_record_failed(&ask->call_record, TORQUE_DROPPED))) {
+			return api_session_database_failed(ask);
+		}
 	}
-	if (!torque_ask(ask->torque, call, call_answered, ask)) {
-		die("a call is made while another one runs");
-	}
-	loop_run(ask->loop);
-	return EX_OK;
 }
 
 static void say_problem(const struct api_session *ask)

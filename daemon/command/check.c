@@ -402,6 +402,7 @@ static void judge_answer(
 	case TORQUE_REFUSED:
 	case TORQUE_SERVER_ERROR:
 	case TORQUE_MALFORMED:
+	case TORQUE_DROPPED:
 		said = "the API does not answer as it should";
 		break;
 	}

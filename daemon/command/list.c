@@ -195,6 +195,7 @@ static bool is_worth_another_try(enum torque_end end)
 	case TORQUE_UNREACHABLE:
 	case TORQUE_LATE:
 	case TORQUE_MALFORMED:
+	case TORQUE_DROPPED:
 		return true;
 	case TORQUE_GOOD:
 	case TORQUE_UNAUTHORIZED:

@@ -32,7 +32,7 @@ void call_record_answer(struct call_record *call_record, const struct torque_ans
 	say_time(answer->date_us, call_record->date);
 	say_time(answer->reset_us, call_record->reset);
 	say_number(answer->remaining, 0, call_record->remaining);
-	say_number(answer->end == TORQUE_MALFORMED ? 0 : answer->status, 1, call_record->status);
+	say_number(torque_end_has_status(answer->end) ? answer->status : 0, 1, call_record->status);
 	say_number(answer->retry_after_s, 1, call_record->retry_after);
 	call_record->problem = answer->problem;
 }
@@ -196,6 +196,13 @@ bool call_record_cancelled(const struct call_record *call_record, struct text bo
 
 struct store_call call_record_failed(const struct call_record *call_record, enum torque_end end)
 {
+	if (end == TORQUE_DROPPED) {
+		return (struct store_call){
+			.statement = "select torque.call_dropped($1::bigint, $2::timestamptz)",
+			.param_count = 2,
+			.params = { word(call_record->call_id), word(call_record->answered) },
+		};
+	}
 	return (struct store_call){
 		.statement = "select torque.reconcile_failed($1::bigint, $2::timestamptz, "
 			     "$3::timestamptz, $4::text, $5::integer, $6::integer, $7::integer, "

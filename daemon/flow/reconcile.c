@@ -406,7 +406,10 @@ static void log_call(const struct reconcile *reconcile, const struct torque_answ
 {
 	int64_t took_ms = (answer->answered_us - answer->asked_us) / 1000;
 
-	if (answer->end == TORQUE_GOOD || is_unknown_order(reconcile, answer)) {
+	if (answer->end == TORQUE_DROPPED) {
+		log_event(LOG_DEBUG, "api_dropped",
+			LOG_FIELDS(LOG_STRING("priority", reconcile->priority)));
+	} else if (answer->end == TORQUE_GOOD || is_unknown_order(reconcile, answer)) {
 		log_event(LOG_DEBUG, "api_answered",
 			LOG_FIELDS(LOG_STRING("priority", reconcile->priority),
 				LOG_INT("status", answer->status), LOG_INT("ms", took_ms)));

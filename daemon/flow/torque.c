@@ -8,17 +8,24 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "http/client.h"
+#include "http/url.h"
 
-_Static_assert(METRIC_API_MALFORMED - METRIC_API_GOOD == (int)TORQUE_MALFORMED,
+_Static_assert(METRIC_API_DROPPED - METRIC_API_GOOD == (int)TORQUE_DROPPED,
 	"the metrics of calls stand in the order of enum torque_end");
+
+enum {
+	LIMIT_MAX = 256, /* bytes of all fields of a name that are looked at */
+	SHOWN_MAX = 80,  /* of a field that is named in a problem */
+};
 
 struct torque {
 	struct client *client;
 	char *base_url;
 	struct secret *api_key;
 	struct json_room room; /* of the answer that is being read */
-	enum torque_kind kind;
-	char order_id[API_TARGET_MAX]; /* of the running call */
+	enum torque_kind kind; /* of the running call, as are the next five */
+	bool posts;
+	char order_id[API_TARGET_MAX];
 	int64_t asked_us, asked_ms;
 	torque_done *done;
 	void *tag;
@@ -71,6 +78,7 @@ bool torque_ask(struct torque *torque, const struct torque_call *call, torque_do
 		return false;
 	}
 	torque->kind = call->kind;
+	torque->posts = posts;
 	snprintf(torque->order_id, sizeof(torque->order_id), "%.*s", (int)call->order_id.len,
 		call->order_id.ptr ? call->order_id.ptr : "");
 	torque->asked_us = clock_wall_us();
@@ -87,18 +95,41 @@ static int64_t clock_of(const struct torque_answer *answer)
 	return answer->date_us > 0 ? answer->date_us : answer->answered_us;
 }
 
+/* All fields of that name as one list. */
+static struct text join_fields(
+	const struct client_answer *client, const char *name, char out[LIMIT_MAX])
+{
+	struct text value;
+	size_t place = 0;
+	int len = 0;
+
+	out[0] = '\0';
+	while (len < LIMIT_MAX && client_answer_next_field(client, name, &place, &value)) {
+		len += snprintf(out + len, LIMIT_MAX - (size_t)len, "%s%.*s", len > 0 ? ", " : "",
+			(int)value.len, value.ptr);
+	}
+	return text_of(out);
+}
+
 static void read_limits(const struct client_answer *client, struct torque_answer *answer)
 {
-	uint64_t remaining = 0;
-	int64_t after_us = 0;
+	char remaining[LIMIT_MAX], reset[LIMIT_MAX], draft[LIMIT_MAX];
+	struct text left = join_fields(client, "X-RateLimit-Remaining", remaining);
+	struct text again = join_fields(client, "X-RateLimit-Reset", reset);
 
-	if (text_to_u64(client_answer_field(client, "X-RateLimit-Remaining"), &remaining) &&
-		remaining <= INT32_MAX) {
-		answer->remaining = (int64_t)remaining;
+	if (left.len == 0) {
+		left = join_fields(client, "RateLimit-Remaining", remaining);
 	}
-	if (api_answer_reset_after_us(client_answer_field(client, "X-RateLimit-Reset"),
-		    clock_of(answer), &after_us)) {
-		answer->reset_us = answer->answered_us + after_us;
+	if (again.len == 0) {
+		again = join_fields(client, "RateLimit-Reset", reset);
+	}
+
+	struct api_answer_limits limits = api_answer_read_limits(
+		left, again, join_fields(client, "RateLimit", draft), clock_of(answer));
+
+	answer->remaining = limits.remaining;
+	if (limits.reset_after_us >= 0) {
+		answer->reset_us = answer->answered_us + limits.reset_after_us;
 	}
 }
 
@@ -154,14 +185,29 @@ static enum torque_end judge_status(unsigned status, bool api_said_so)
 	return status == 404 ? TORQUE_NOT_FOUND : TORQUE_REFUSED;
 }
 
+/* "" or the coding of a body that was asked for in none. */
+static struct text coding_of(const struct client_answer *client)
+{
+	struct text coding = client_answer_field(client, "Content-Encoding");
+
+	return text_equal_nocase(coding, TEXT("identity")) ? TEXT("") : coding;
+}
+
 static enum torque_end judge(
 	struct torque *torque, const struct client_answer *client, bool api_said_so)
 {
+	if (client->status != 200 && client->status > 0) {
+		bool whole = client->end == CLIENT_ANSWERED;
+
+		return judge_status(client->status, whole && api_said_so);
+	}
 	switch (client->end) {
 	case CLIENT_ANSWERED:
 		break;
 	case CLIENT_UNREACHABLE:
 		return TORQUE_UNREACHABLE;
+	case CLIENT_DROPPED:
+		return torque->posts ? TORQUE_UNREACHABLE : TORQUE_DROPPED;
 	case CLIENT_UNTRUSTED:
 		return TORQUE_UNTRUSTED;
 	case CLIENT_BROKEN:
@@ -169,14 +215,71 @@ static enum torque_end judge(
 	case CLIENT_LATE:
 		return TORQUE_LATE;
 	}
-	if (client->status != 200) {
-		return judge_status(client->status, api_said_so);
-	}
-	if (!api_answer_is_json(client_answer_field(client, "Content-Type")) ||
+	if (coding_of(client).len > 0 ||
+		!api_answer_is_json(client_answer_field(client, "Content-Type")) ||
 		!shape_is_right(torque, client->body)) {
 		return TORQUE_MALFORMED;
 	}
 	return TORQUE_GOOD;
+}
+
+/* Of a field, or of a part of one, what a line can show. */
+static void copy_shown(struct text text, char out[SHOWN_MAX])
+{
+	size_t len = text.len < SHOWN_MAX - 1 ? text.len : SHOWN_MAX - 1;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = text.ptr[i];
+
+		out[i] = '?';
+		if (c > ' ' && c < '\x7F') {
+			out[i] = c;
+		}
+	}
+	out[len] = '\0';
+}
+
+static void say_redirect(const struct client_answer *client, struct problem *problem)
+{
+	char where[SHOWN_MAX];
+	struct text location = client_answer_field(client, "Location");
+	struct text host = url_reference_host(location);
+
+	copy_shown(host, where);
+	if (location.len == 0) {
+		problem_say(problem, "HTTP %u without a Location", client->status);
+	} else if (host.len == 0) {
+		problem_say(problem,
+			"HTTP %u to another path of the same host, which is not followed",
+			client->status);
+	} else {
+		problem_say(problem, "HTTP %u to %s, which is not followed", client->status, where);
+	}
+}
+
+/* What came instead of JSON of the API's, as far as its head tells. */
+static void say_what_it_is(const struct client_answer *client, struct problem *problem)
+{
+	char shown[SHOWN_MAX];
+	struct text coding = coding_of(client);
+	struct text rest = client_answer_field(client, "Content-Type"), type = { "", 0 };
+
+	text_next(&rest, ';', &type);
+	copy_shown(coding.len > 0 ? coding : text_trim(type), shown);
+	if (client->status >= 300 && client->status < 400) {
+		say_redirect(client, problem);
+	} else if (coding.len > 0) {
+		problem_say(problem, "HTTP %u with a body in the coding %s, which nobody asked for",
+			client->status, shown);
+	} else if (client->body.len == 0) {
+		problem_say(problem, "HTTP %u with an empty body", client->status);
+	} else if (!api_answer_is_json(text_of(shown))) {
+		problem_say(problem, "HTTP %u with %s instead of JSON", client->status,
+			shown[0] ? shown : "a body of no type");
+	} else {
+		problem_say(problem, "HTTP %u with a body that is not what the API documents",
+			client->status);
+	}
 }
 
 /* What the API says stays on one line. */
@@ -198,7 +301,9 @@ static void say_problem(const struct client_answer *client, struct torque_answer
 	if (answer->end == TORQUE_GOOD) {
 		return;
 	}
-	if (client->end != CLIENT_ANSWERED) {
+	if (client->end != CLIENT_ANSWERED && client->status > 0) {
+		problem_say(&answer->problem, "HTTP %u, and %s", client->status, client->problem);
+	} else if (client->end != CLIENT_ANSWERED) {
 		problem_say(&answer->problem, "%s", client->problem);
 	} else if (answer->has_error && answer->end == TORQUE_MALFORMED) {
 		problem_say(&answer->problem, "HTTP %u with an error that is not the API's own: %s",
@@ -209,8 +314,7 @@ static void say_problem(const struct client_answer *client, struct torque_answer
 			error->message, client->status, error->code[0] ? ", " : "", error->code,
 			error->request_id[0] ? ", request " : "", error->request_id);
 	} else {
-		problem_say(&answer->problem,
-			"HTTP %u with a body that is not what the API documents", client->status);
+		say_what_it_is(client, &answer->problem);
 	}
 	replace_controls(answer->problem.text);
 }
@@ -255,7 +359,7 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	const struct client_answer *client = &readable;
 	struct torque *torque = tag;
 	struct torque_answer answer = {
-		.status = client->end == CLIENT_ANSWERED ? client->status : 0,
+		.status = client->status,
 		.asked_us = torque->asked_us,
 		.answered_us = clock_wall_us(),
 		.remaining = -1,
@@ -263,7 +367,7 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 
 	readable.body = api_answer_body(arrived->body);
 	answer.body = client->body;
-	if (client->end == CLIENT_ANSWERED) {
+	if (client->status > 0) {
 		read_fields(client, &answer);
 	}
 	answer.has_error = client->end == CLIENT_ANSWERED &&
@@ -277,6 +381,11 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	metrics_add((enum metric)(METRIC_API_GOOD + (int)answer.end), 1);
 	metrics_observe(HISTOGRAM_API_SECONDS, (double)(clock_mono_ms() - torque->asked_ms) / 1000);
 	torque->done(torque->tag, &answer);
+}
+
+bool torque_end_has_status(enum torque_end end)
+{
+	return end <= TORQUE_SERVER_ERROR;
 }
 
 bool torque_end_knows_key(enum torque_end end)
@@ -298,6 +407,7 @@ const char *torque_end_name(enum torque_end end)
 		[TORQUE_UNTRUSTED] = "untrusted",
 		[TORQUE_LATE] = "late",
 		[TORQUE_MALFORMED] = "malformed",
+		[TORQUE_DROPPED] = "dropped",
 	};
 
 	return names[end];

@@ -46,6 +46,7 @@ enum torque_end {
 	TORQUE_UNTRUSTED,
 	TORQUE_LATE,
 	TORQUE_MALFORMED, /* cut short, a redirect, another type, another shape, another order */
+	TORQUE_DROPPED,   /* a kept connection ended under a question: ask it again, at once */
 };
 
 struct torque_answer {
@@ -55,8 +56,8 @@ struct torque_answer {
 	int64_t answered_us;
 	struct text body;              /* borrowed during the callback */
 	int64_t date_us;               /* the server's Date; 0 = absent */
-	int64_t remaining;             /* X-RateLimit-Remaining; -1 = absent */
-	int64_t reset_us;              /* X-RateLimit-Reset; 0 = absent */
+	int64_t remaining;             /* X-RateLimit-Remaining, or its like; -1 = absent */
+	int64_t reset_us;              /* X-RateLimit-Reset, or its like; 0 = absent */
 	int64_t limit;                 /* X-RateLimit-Limit; 0 = absent or unreadable */
 	int64_t retry_after_s;         /* 0 = absent or unreadable */
 	struct api_answer_error error; /* valid with has_error */
@@ -81,6 +82,8 @@ bool torque_can_ask(const struct torque_call *call);
 bool torque_ask(
 	struct torque *torque, const struct torque_call *call, torque_done *done, void *tag);
 
+/* It has a status that counts. */
+bool torque_end_has_status(enum torque_end end);
 /* The API itself has answered, and has looked at the key. */
 bool torque_end_knows_key(enum torque_end end);
 

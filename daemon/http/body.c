@@ -1,4 +1,4 @@
-/* The body of a request or an answer, by length or by chunks, in one piece of memory. */
+/* The body of a request or an answer, in one piece of memory. */
 #include "http/body.h"
 
 #include <stdlib.h>
@@ -8,6 +8,7 @@ enum { ROOM_FIRST = 4096 }; /* bytes */
 enum state {
 	AT_START,
 	IN_LENGTH,
+	IN_REST, /* until the connection ends */
 	IN_SIZE_LINE,
 	IN_CHUNK,
 	AT_CHUNK_CR,
@@ -80,6 +81,9 @@ static bool begin(struct body *body, struct refusal *refusal)
 {
 	if (body->end == BODY_CHUNKS) {
 		body->state = IN_SIZE_LINE;
+	} else if (body->end == BODY_CLOSE) {
+		body->left = (uint64_t)body->max + 1; /* never all of it */
+		body->state = IN_REST;
 	} else if (body->left > body->max) {
 		return grammar_refuse(refusal, 413, "body_too_large");
 	} else {
@@ -91,7 +95,7 @@ static bool begin(struct body *body, struct refusal *refusal)
 /* Room for what has arrived, doubled; never for what was only announced. */
 static bool make_room(struct body *body, size_t more, struct refusal *refusal)
 {
-	size_t most = body->end == BODY_CHUNKS ? body->max : body->len + (size_t)body->left;
+	size_t most = body->end != BODY_LENGTH ? body->max : body->len + (size_t)body->left;
 	size_t need = body->len + more; /* at most max, of which most is no more */
 	size_t room = body->room ? body->room : ROOM_FIRST;
 	char *bytes;
@@ -112,7 +116,7 @@ static bool make_room(struct body *body, size_t more, struct refusal *refusal)
 	return true;
 }
 
-/* As much of a length or a chunk as there is. */
+/* As much of a length, a chunk or a rest as there is. */
 static bool take_bytes(struct body *body, struct text bytes, size_t *used, struct refusal *refusal)
 {
 	size_t len = bytes.len - *used;
@@ -181,6 +185,11 @@ static bool take(struct body *body, struct text bytes, size_t *used, struct refu
 	switch ((enum state)body->state) {
 	case IN_LENGTH:
 	case IN_CHUNK:
+		return take_bytes(body, bytes, used, refusal);
+	case IN_REST:
+		if (bytes.len - *used > body->max - body->len) {
+			return grammar_refuse(refusal, 413, "body_too_large");
+		}
 		return take_bytes(body, bytes, used, refusal);
 	case IN_SIZE_LINE:
 		return take_size_line(body, (unsigned char)bytes.ptr[(*used)++], refusal);

@@ -1,17 +1,18 @@
 /* body.h - read the body of a request or an answer: as many bytes as were announced, or chunks and
- * the trailer behind them, which is dropped.
+ * the trailer behind them, which is dropped; or what comes until the connection ends.
  *
- * Pure and incremental. Where a body ends is said exactly once, or the message is refused, in both
- * directions alike. They differ where it is not said at all: a POST is then refused and another
- * request has no body, an answer is refused unless it is one to HEAD, a 204 or a 304, which have
- * none whatever their fields say. And in the trailer: see head.h.
+ * Pure and incremental. Where a body ends is said no more than once, or the message is refused, in
+ * both directions alike. They differ where it is not said at all: a POST is then refused and
+ * another request has no body, that of an answer ends with the connection, unless it is one to
+ * HEAD, a 204 or a 304, which have none whatever their fields say. And in the trailer: see head.h.
  */
 #pragma once
 
 #include "http/chunk.h"
 #include "http/head.h"
 
-enum body_end { BODY_UNSAID, BODY_LENGTH, BODY_CHUNKS };
+/* BODY_CLOSE is for the caller to set, where nothing is said. */
+enum body_end { BODY_UNSAID, BODY_LENGTH, BODY_CHUNKS, BODY_CLOSE };
 
 /* Zeroed but for the limits, for a new message. */
 struct body {
@@ -33,6 +34,6 @@ bool body_expect(struct body *body, const struct head *head, struct refusal *ref
 enum body_step { BODY_MORE, BODY_WHOLE, BODY_REFUSED };
 
 /* From bytes + *used on, which moves behind what was taken: all of them with BODY_MORE. The first
- * call, even with no bytes, judges the length. */
+ * call, even with no bytes, judges the length. With BODY_CLOSE there is always more to come. */
 enum body_step body_read(
 	struct body *body, struct text bytes, size_t *used, struct refusal *refusal);

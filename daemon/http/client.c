@@ -51,6 +51,8 @@ struct client {
 	int64_t idle_since_ms;      /* valid between two exchanges */
 
 	bool running;             /* from client_send() until done */
+	bool sent;                /* valid while running, as is the next */
+	bool reused;              /* the stream is that of an earlier request */
 	struct evbuffer *request; /* what is still to be given to a stream */
 	int64_t deadline_ms;
 	client_done *done;
@@ -249,6 +251,7 @@ static void write_request(struct client *client, const struct client_request *re
 	put_string(out, " HTTP/1.1\r\n");
 	put_field(out, "Host", client->url.authority);
 	put_field(out, "User-Agent", "orderd/" ORDERD_VERSION);
+	put_field(out, "Accept-Encoding", "identity"); /* without it any coding is allowed */
 	for (size_t i = 0; i < CLIENT_FIELDS_MAX && request->fields[i].name; i++) {
 		put_field(out, request->fields[i].name, request->fields[i].value);
 	}
@@ -277,6 +280,7 @@ static bool can_use_again(const struct client *client)
 
 static void send_request(struct client *client)
 {
+	client->sent = true;
 	if (bufferevent_write_buffer(client->stream, client->request) != 0) {
 		die("no memory for a request");
 	}
@@ -295,7 +299,9 @@ bool client_send(
 	write_request(client, request);
 	response_reset(client->response, strcmp(request->method, "HEAD") == 0);
 	loop_timer_start(client->deadline, client->deadline_ms);
-	if (can_use_again(client)) {
+	client->sent = false;
+	client->reused = can_use_again(client);
+	if (client->reused) {
 		send_request(client);
 		return true;
 	}
@@ -428,14 +434,56 @@ static void handshake_failed(struct client *client, int error)
 		error ? strerror(error) : "it hung up");
 }
 
+/* What has come is read before the end of the connection is looked at. */
+static void read_answer(struct client *client)
+{
+	struct evbuffer *input = bufferevent_get_input(client->stream);
+	size_t len = evbuffer_get_length(input);
+	struct text bytes = { (const char *)evbuffer_pullup(input, -1), len };
+	size_t used;
+
+	switch (response_read(client->response, bytes, &used)) {
+	case RESPONSE_MORE:
+		break;
+	case RESPONSE_WHOLE:
+		client->used_up = used < len || !response_keeps_connection(client->response);
+		end_with(client, CLIENT_ANSWERED, "%s", "");
+		break;
+	case RESPONSE_BROKEN:
+		end_with(client, CLIENT_BROKEN, "%s sent an answer that cannot be read: %s",
+			client->url.authority, response_problem(client->response));
+		break;
+	}
+	evbuffer_drain(input, len);
+}
+
+/* TLS says so itself when a peer ends a connection; without it an end looks like a cut. */
+static bool ended_by_peer(const struct client *client)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(client->stream);
+
+	return ssl && (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+}
+
 static void connection_ended(struct client *client)
 {
+	const struct response *response = client->response;
 	const char *host = client->url.authority;
 
-	if (response_begun(client->response)) {
+	if (evbuffer_get_length(bufferevent_get_input(client->stream)) > 0) {
+		read_answer(client);
+	}
+	client->used_up = true;
+	if (response_end(response, ended_by_peer(client))) {
+		end_with(client, CLIENT_ANSWERED, "%s", "");
+	} else if (response_has_head(response) && response_ends_with_connection(response)) {
+		end_with(client, CLIENT_BROKEN,
+			"%s ended its answer by hanging up, which tells no end from a cut", host);
+	} else if (response_begun(response)) {
 		end_with(client, CLIENT_BROKEN, "%s cut its answer short", host);
 	} else {
-		end_with(client, CLIENT_UNREACHABLE, "%s hung up before its answer", host);
+		end_with(client, client->reused ? CLIENT_DROPPED : CLIENT_UNREACHABLE,
+			"%s hung up before its answer", host);
 	}
 }
 
@@ -461,9 +509,7 @@ static void stream_changed(struct bufferevent *stream, short what, void *owner)
 
 static void bytes_arrived(struct bufferevent *stream, void *owner)
 {
-	struct evbuffer *input = bufferevent_get_input(stream);
 	struct client *client = owner;
-	size_t used;
 
 	assert(client->magic == CLIENT_MAGIC && client->stream == stream);
 	if (!client->running || client->ended) {
@@ -471,23 +517,7 @@ static void bytes_arrived(struct bufferevent *stream, void *owner)
 		bufferevent_disable(stream, EV_READ);
 		return;
 	}
-
-	size_t len = evbuffer_get_length(input);
-	struct text bytes = { (const char *)evbuffer_pullup(input, -1), len };
-
-	switch (response_read(client->response, bytes, &used)) {
-	case RESPONSE_MORE:
-		break;
-	case RESPONSE_WHOLE:
-		client->used_up = used < len || !response_keeps_connection(client->response);
-		end_with(client, CLIENT_ANSWERED, "%s", "");
-		break;
-	case RESPONSE_BROKEN:
-		end_with(client, CLIENT_BROKEN, "%s sent an answer that cannot be read: %s",
-			client->url.authority, response_problem(client->response));
-		break;
-	}
-	evbuffer_drain(input, len);
+	read_answer(client);
 }
 
 /* Nothing of the request has left for an address that was not connected: another may be tried. Not
@@ -514,11 +544,14 @@ static void tell(struct client *client)
 		.end = client->end,
 		.body = TEXT(""),
 		.problem = problem.text,
+		.sent = client->sent,
 		.response = response,
 	};
 
-	if (answer.end == CLIENT_ANSWERED) {
+	if (response_has_head(response)) {
 		answer.status = response_status(response);
+	}
+	if (answer.end == CLIENT_ANSWERED) {
 		answer.body = response_body(response);
 	}
 	client->response = response_new(CLIENT_HEAD_MAX, CLIENT_BODY_MAX);
@@ -547,10 +580,9 @@ static void attempt_ended(void *owner)
 	tell(client);
 }
 
-struct text client_answer_field(const struct client_answer *answer, const char *name)
+bool client_answer_next_field(
+	const struct client_answer *answer, const char *name, size_t *place, struct text *ret_value)
 {
-	if (answer->end != CLIENT_ANSWERED) {
-		return TEXT("");
-	}
-	return response_field(answer->response, text_of(name));
+	return answer->status > 0 &&
+	       response_next_field(answer->response, text_of(name), place, ret_value);
 }

@@ -2,8 +2,9 @@
  *
  * TLS 1.2 or newer; chain, host name and dates are checked and SNI is sent before any byte of a
  * request leaves. Names are resolved without blocking the loop. No redirects, no proxies from the
- * environment, no decompression, no answer taken from a body that was cut short. http:// only to a
- * loopback address.
+ * environment, no decompression, and none is asked for. No body is taken that was cut short, or may
+ * have been: one that ends with the connection counts over TLS, where the peer says that it ends
+ * it. http:// only to a loopback address.
  */
 #pragma once
 
@@ -39,6 +40,8 @@ struct client_request {
 enum client_end {
 	CLIENT_ANSWERED,    /* a whole answer with any status */
 	CLIENT_UNREACHABLE, /* name, connection or reset before an answer */
+	CLIENT_DROPPED,     /* a connection of an earlier request ended before a byte of an answer;
+			       the next request has one of its own */
 	CLIENT_UNTRUSTED,   /* certificate, host name or protocol version */
 	CLIENT_BROKEN,      /* answer malformed, cut short or over a limit */
 	CLIENT_LATE,        /* the deadline */
@@ -46,10 +49,11 @@ enum client_end {
 
 struct client_answer {
 	enum client_end end;
-	unsigned status;
-	struct text body;    /* borrowed during the callback */
+	unsigned status;     /* 0: no head of an answer has come; else it has, whatever the end */
+	bool sent;           /* some of the request may have reached the peer */
+	struct text body;    /* "" unless CLIENT_ANSWERED; borrowed during the callback */
 	const char *problem; /* a sentence when end is not CLIENT_ANSWERED; borrowed like body */
-	const struct response *response; /* for client_answer_field() */
+	const struct response *response; /* for client_answer_next_field() */
 };
 
 /* Exactly once for each client_send() that returned true, from the loop, never from inside it. */
@@ -64,5 +68,17 @@ void client_free(struct client *client); /* a running request ends without a cal
 bool client_send(
 	struct client *client, const struct client_request *request, client_done *done, void *tag);
 
-/* A field of the answer, any case of name; len 0 = absent. Borrowed during the callback. */
-struct text client_answer_field(const struct client_answer *answer, const char *name);
+/* The next field of that name, in any case, from *place on, which begins at 0. Borrowed during the
+ * callback. False: there is none. */
+bool client_answer_next_field(const struct client_answer *answer, const char *name, size_t *place,
+	struct text *ret_value);
+
+/* The first; len 0 = absent. */
+static inline struct text client_answer_field(const struct client_answer *answer, const char *name)
+{
+	struct text value = { "", 0 };
+	size_t place = 0;
+
+	client_answer_next_field(answer, name, &place, &value);
+	return value;
+}

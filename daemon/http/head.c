@@ -394,17 +394,27 @@ static bool has_name(const struct head *head, size_t i, struct text name)
 	       text_equal_nocase((struct text){ head->bytes + field->at, name.len }, name);
 }
 
-struct text head_find(const struct head *head, struct text name, size_t *ret_count)
+bool head_next(const struct head *head, struct text name, size_t *place, struct text *ret_value)
 {
-	struct text first = { "", 0 };
-	size_t count = 0;
+	while (*place < head->field_count) {
+		size_t i = (*place)++;
 
-	for (size_t i = 0; i < head->field_count; i++) {
-		if (has_name(head, i, name) && count++ == 0) {
-			first = value_of(head, i);
+		if (has_name(head, i, name)) {
+			*ret_value = value_of(head, i);
+			return true;
 		}
 	}
-	*ret_count = count;
+	return false;
+}
+
+struct text head_find(const struct head *head, struct text name, size_t *ret_count)
+{
+	struct text first = { "", 0 }, value;
+	size_t place = 0;
+
+	for (*ret_count = 0; head_next(head, name, &place, &value); (*ret_count)++) {
+		first = *ret_count == 0 ? value : first;
+	}
 	return first;
 }
 
@@ -422,14 +432,11 @@ bool head_find_from_end(
 
 bool head_lists(const struct head *head, struct text name, struct text word)
 {
-	for (size_t i = 0; i < head->field_count; i++) {
-		struct text rest, part;
+	struct text value, part;
+	size_t place = 0;
 
-		if (!has_name(head, i, name)) {
-			continue;
-		}
-		rest = value_of(head, i);
-		while (text_next(&rest, ',', &part)) {
+	while (head_next(head, name, &place, &value)) {
+		while (text_next(&value, ',', &part)) {
 			if (text_equal_nocase(text_trim(part), word)) {
 				return true;
 			}

@@ -77,5 +77,8 @@ struct text head_find(const struct head *head, struct text name, size_t *ret_cou
 bool head_find_from_end(
 	const struct head *head, struct text name, size_t behind, struct text *ret_value);
 
+/* The next field of that name, trimmed, from *place on, which begins at 0. False: there is none. */
+bool head_next(const struct head *head, struct text name, size_t *place, struct text *ret_value);
+
 /* Is the word, in any case, in the comma-separated list of any field of that name? */
 bool head_lists(const struct head *head, struct text name, struct text word);

@@ -17,6 +17,7 @@ struct response {
 	enum state state;
 	bool to_head;
 	bool begun;
+	bool headed;
 };
 
 struct response *response_new(uint16_t head_max, size_t body_max)
@@ -77,13 +78,19 @@ static bool finish_head(struct response *response)
 	if (head->status < 200) {
 		return next_interim(response);
 	}
+	response->headed = true;
 	response->state = IN_BODY;
 	if (response->to_head || head->status == 204 || head->status == 304) {
 		response->state = AT_WHOLE;
 		return true;
 	}
-	return body_expect(&response->body, head, &response->refusal) &&
-	       (response->body.end != BODY_UNSAID || no(response, "no_length"));
+	if (!body_expect(&response->body, head, &response->refusal)) {
+		return false;
+	}
+	if (response->body.end == BODY_UNSAID) {
+		response->body.end = BODY_CLOSE;
+	}
+	return true;
 }
 
 static bool take_head(struct response *response, struct text bytes, size_t *used)
@@ -122,9 +129,24 @@ enum response_step response_read(struct response *response, struct text bytes, s
 	return response->state == AT_WHOLE ? RESPONSE_WHOLE : RESPONSE_MORE;
 }
 
+bool response_end(const struct response *response, bool clean)
+{
+	return response->state == IN_BODY && response_ends_with_connection(response) && clean;
+}
+
 bool response_begun(const struct response *response)
 {
 	return response->begun;
+}
+
+bool response_has_head(const struct response *response)
+{
+	return response->headed;
+}
+
+bool response_ends_with_connection(const struct response *response)
+{
+	return response->body.end == BODY_CLOSE;
 }
 
 const char *response_problem(const struct response *response)
@@ -152,9 +174,8 @@ struct text response_body(const struct response *response)
 	return (struct text){ body->bytes ? body->bytes : "", body->len };
 }
 
-struct text response_field(const struct response *response, struct text name)
+bool response_next_field(
+	const struct response *response, struct text name, size_t *place, struct text *ret_value)
 {
-	size_t count;
-
-	return head_find(response->head.head, name, &count);
+	return head_next(response->head.head, name, place, ret_value);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/address.h"
+#include "http/grammar.h"
 
 enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
@@ -135,4 +136,30 @@ bool url_parse(struct text whole, struct url *ret_url, struct problem *problem)
 	write_authority(&url, bracketed);
 	*ret_url = url;
 	return true;
+}
+
+struct text url_reference_host(struct text reference)
+{
+	struct text rest = reference, scheme = { "", 0 }, host = { "", 0 };
+
+	text_next(&rest, '/', &scheme);
+	if (scheme.len > 0 && scheme.ptr[scheme.len - 1] == ':') {
+		scheme.len--;
+		if (scheme.len == 0 || !grammar_all(scheme, GRAMMAR_TOKEN)) {
+			return TEXT("");
+		}
+	} else if (scheme.len > 0) {
+		return TEXT("");
+	}
+	if (!text_has_prefix(rest, TEXT("/"))) {
+		return TEXT("");
+	}
+	rest = text_without_prefix(rest, TEXT("/"));
+	for (size_t i = 0; i < rest.len && !memchr("/?#", rest.ptr[i], 3); i++) {
+		host = (struct text){ rest.ptr, i + 1 };
+	}
+	for (const char *at; host.len > 0 && (at = memchr(host.ptr, '@', host.len));) {
+		host = (struct text){ at + 1, (size_t)(host.ptr + host.len - at - 1) };
+	}
+	return host;
 }

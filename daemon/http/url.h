@@ -26,5 +26,9 @@ struct url {
 /* False with a sentence, which does not repeat the URL: it may hold a password. */
 bool url_parse(struct text whole, struct url *ret_url, struct problem *problem);
 
+/* "host:port" of "https://name@host:port/…" or "//host:port/…"; borrowed. len 0: the reference
+ * stays on its host. */
+struct text url_reference_host(struct text reference);
+
 /* Visible ASCII only: nothing that would end the line of a request. */
 bool url_is_target(struct text target);

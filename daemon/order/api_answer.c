@@ -11,7 +11,7 @@
 #include "order/details.h"
 #include "order/signature.h"
 
-enum { API_DATE_MAX = 64, COUNT_DIGITS_MAX = 15 };
+enum { API_DATE_MAX = 64, COUNT_DIGITS_MAX = 15, LIMITS_MAX = 8 };
 
 static const int64_t second_us = 1000000;
 
@@ -328,24 +328,136 @@ bool api_answer_retry_after_s(struct text value, int64_t now_us, int64_t *ret_se
 	return false;
 }
 
+/* "3", "3.0", "3;w=60": the whole part, and whether there is more. */
+static bool read_number(struct text value, uint64_t *ret_number, bool *ret_fraction)
+{
+	struct text rest = value, part = { "", 0 }, whole = { "", 0 };
+
+	text_next(&rest, ';', &part);
+	part = text_trim(part);
+	rest = part;
+	text_next(&rest, '.', &whole);
+	*ret_fraction = false;
+	for (size_t i = 0; i < rest.len; i++) {
+		*ret_fraction = *ret_fraction || rest.ptr[i] != '0';
+	}
+	return (whole.len == part.len || all_digits(rest)) && text_to_u64(whole, ret_number);
+}
+
 bool api_answer_reset_after_us(struct text value, int64_t now_us, int64_t *ret_after_us)
 {
 	static const uint64_t delta_max_s = 1000000;      /* eleven days; no epoch is so small */
 	static const uint64_t epoch_s_max = 100000000000; /* the year 5138; beyond: milliseconds */
 	static const uint64_t epoch_ms_max = 100000000000000;
 	uint64_t number = 0;
-	int64_t after_us = 0;
+	int64_t after_us = 0, at_us = 0;
+	bool fraction;
 
-	if (!text_to_u64(value, &number) || number > epoch_ms_max) {
+	if (stamp_parse(value, &at_us) || api_answer_http_date(value, &at_us)) {
+		after_us = at_us - now_us;
+	} else if (!read_number(value, &number, &fraction) || number > epoch_ms_max) {
 		return false;
-	}
-	if (number <= delta_max_s) {
-		after_us = (int64_t)number * second_us;
+	} else if (number <= delta_max_s) {
+		after_us = (int64_t)(number + fraction) * second_us;
 	} else if (number <= epoch_s_max) {
-		after_us = (int64_t)number * second_us - now_us;
+		after_us = (int64_t)(number + fraction) * second_us - now_us;
 	} else {
 		after_us = (int64_t)number * 1000 - now_us;
 	}
 	*ret_after_us = clamp(after_us, 0, API_ANSWER_RETRY_MAX_S * second_us);
 	return true;
+}
+
+/* Each number of a list in its place. */
+struct numbers {
+	struct text at[LIMITS_MAX];
+	size_t count;
+};
+
+static void add_number(struct numbers *numbers, struct text value)
+{
+	if (numbers->count < LIMITS_MAX) {
+		numbers->at[numbers->count++] = text_trim(value);
+	}
+}
+
+static void add_list(struct numbers *numbers, struct text list)
+{
+	struct text rest = list, part;
+
+	while (text_next(&rest, ',', &part)) {
+		add_number(numbers, part);
+	}
+}
+
+static bool is_named(struct text pair, const char *name, struct text *ret_value)
+{
+	struct text rest = pair, key = { "", 0 };
+
+	text_next(&rest, '=', &key);
+	*ret_value = rest;
+	return text_equal_nocase(text_trim(key), text_of(name));
+}
+
+static void add_draft(struct numbers *remaining, struct numbers *resets, struct text draft)
+{
+	struct text items = draft, item, pair, value;
+
+	while (text_next(&items, ',', &item)) {
+		while (text_next(&item, ';', &pair)) {
+			if (is_named(pair, "remaining", &value) || is_named(pair, "r", &value)) {
+				add_number(remaining, value);
+			} else if (is_named(pair, "reset", &value) || is_named(pair, "t", &value)) {
+				add_number(resets, value);
+			}
+		}
+	}
+}
+
+/* The place of the least, or none. */
+static size_t find_least(const struct numbers *numbers, int64_t *ret_least)
+{
+	size_t place = numbers->count;
+	uint64_t number;
+	bool fraction;
+
+	*ret_least = -1;
+	for (size_t i = 0; i < numbers->count; i++) {
+		if (read_number(numbers->at[i], &number, &fraction) && number <= INT32_MAX &&
+			(*ret_least < 0 || (int64_t)number < *ret_least)) {
+			*ret_least = (int64_t)number;
+			place = i;
+		}
+	}
+	return place;
+}
+
+struct api_answer_limits api_answer_read_limits(
+	struct text remaining, struct text reset, struct text draft, int64_t now_us)
+{
+	struct api_answer_limits limits = { .reset_after_us = -1 };
+	struct numbers left = { .count = 0 }, resets = { .count = 0 };
+	int64_t after_us = 0;
+
+	add_list(&left, remaining);
+	if (find_least(&left, &limits.remaining) == left.count) {
+		left.count = 0;
+		add_draft(&left, &resets, draft);
+	}
+	if (resets.count == 0 && api_answer_reset_after_us(reset, now_us, &after_us)) {
+		add_number(&resets, reset); /* the comma of a date is none of a list */
+	} else if (resets.count == 0) {
+		add_list(&resets, reset);
+	}
+	size_t least = find_least(&left, &limits.remaining);
+
+	/* Where they are not as many, the latest is waited for. */
+	for (size_t i = 0; i < resets.count; i++) {
+		if ((resets.count != left.count || i == least) &&
+			api_answer_reset_after_us(resets.at[i], now_us, &after_us) &&
+			after_us > limits.reset_after_us) {
+			limits.reset_after_us = after_us;
+		}
+	}
+	return limits;
 }

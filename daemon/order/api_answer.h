@@ -80,8 +80,21 @@ bool api_answer_read_error(
 bool api_answer_retry_after_s(struct text value, int64_t now_us, int64_t *ret_seconds);
 
 /* X-RateLimit-Reset as epoch seconds, epoch milliseconds or a number of seconds from now: told
- * apart by size. Microseconds from now, clamped to 0..300 s. False: absent or unreadable. */
+ * apart by size; or a time in words. Microseconds from now, clamped to 0..300 s. False: absent or
+ * unreadable. */
 bool api_answer_reset_after_us(struct text value, int64_t now_us, int64_t *ret_after_us);
+
+/* What is left of the API's limits, of several the least, and when there is more of that. */
+struct api_answer_limits {
+	int64_t remaining;      /* -1: not told */
+	int64_t reset_after_us; /* as above; -1: not told */
+};
+
+/* From the values of X-RateLimit-Remaining and X-RateLimit-Reset, each a number or a list of them,
+ * and, where the first has none, from RateLimit ("limit=9, remaining=3, reset=40", or
+ * "\"name\";r=3;t=40, …"). */
+struct api_answer_limits api_answer_read_limits(
+	struct text remaining, struct text reset, struct text draft, int64_t now_us);
 
 /* RFC 9110 5.6.7: IMF-fixdate, RFC 850 and asctime. */
 bool api_answer_http_date(struct text value, int64_t *ret_us);

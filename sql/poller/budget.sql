@@ -408,3 +408,21 @@ comment on function torque.call_ended(
     bigint, timestamptz, integer, integer, timestamptz, integer
 ) is
     'Ends a call that torque.claim_call() allowed. http_status null: there was no answer.';
+
+create or replace function torque.call_dropped(call_id bigint, answered_at timestamptz)
+returns text
+language sql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    update torque_internal.api_call as c
+    set
+        answered_at = greatest(coalesce($2, clock_timestamp()), c.claimed_at),
+        outcome = 'dropped'
+    where c.call_id = $1
+        and c.answered_at is null
+    returning c.outcome
+$$;
+comment on function torque.call_dropped(bigint, timestamptz) is
+    'Ends a call whose connection, kept from an earlier one, ended before an answer: it may be made'
+    ' again at once, in a place of its own.';

@@ -31,6 +31,7 @@ static int left = 1;
 static const char *const ends[] = {
 	[CLIENT_ANSWERED] = "answered",
 	[CLIENT_UNREACHABLE] = "unreachable",
+	[CLIENT_DROPPED] = "dropped",
 	[CLIENT_UNTRUSTED] = "untrusted",
 	[CLIENT_BROKEN] = "broken",
 	[CLIENT_LATE] = "late",
@@ -43,8 +44,8 @@ static void print_answer(const struct client_answer *answer)
 	struct text shown = text_cut_utf8(answer->body, 200);
 	struct text retry = client_answer_field(answer, "retry-AFTER");
 	struct text location = client_answer_field(answer, "Location");
-	json_t *line = json_pack("{s:s, s:i, s:I, s:s%, s:s, s:s%, s:s%, s:I}", "end",
-		ends[answer->end], "status", (int)answer->status, "length",
+	json_t *line = json_pack("{s:s, s:b, s:i, s:I, s:s%, s:s, s:s%, s:s%, s:I}", "end",
+		ends[answer->end], "sent", answer->sent, "status", (int)answer->status, "length",
 		(json_int_t)answer->body.len, "body", shown.ptr ? shown.ptr : "", shown.len,
 		"problem", answer->problem, "retry_after", retry.ptr, retry.len, "location",
 		location.ptr, location.len, "ms", (json_int_t)(clock_mono_ms() - started_ms));

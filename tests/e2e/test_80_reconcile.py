@@ -551,7 +551,23 @@ class Reconcile(WithShop):
         orderd = self.start()
         self.wait_equal(orderd, 60)
         ends = collections.Counter(re.findall(r"event=api_failed end=(\w+)", orderd.log()))
-        self.assertEqual(sum(ends.values()), 3, ends)
+        self.assertEqual(ends, {"malformed": 2})
+        self.assertEqual(orderd.metrics()['orderd_api_calls_total{end="dropped"}'], 1)
+
+    def test_a_kept_connection_that_ends_costs_a_call_and_no_patience(self):
+        self.fill(20)
+        orderd = self.start()
+        self.wait_equal(orderd)
+        for _ in range(3):
+            asked = len(self.api.log)
+            self.api.faults = {asked: "reset"}
+            orderd.wait_until(lambda: len(self.api.log) > asked + 3, "it asks again", SOON)
+            dropped, again = self.api.log[asked], self.api.log[asked + 1:asked + 4]
+            self.assertIn(dropped["target"], [entry["target"] for entry in again])
+        self.assertNotIn("api_failed", orderd.log())
+        self.assertEqual(self.database.query(
+            "select failures, (select count(*) from torque_internal.api_call"
+            " where outcome = 'dropped') from torque_internal.poller"), [["0", "3"]])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ enum { HEAD_MAX = 4096, BODY_MAX = 4096 };
 struct outcome {
 	enum response_step step;
 	size_t used;
+	bool headed, ended; /* by the end of the connection, a clean one */
 	unsigned status;
 	struct text body;
 	bool keeps;
@@ -44,11 +45,23 @@ static struct outcome read_all(struct response *response, struct text bytes, uin
 		}
 		out.used += used;
 	}
-	if (out.step == RESPONSE_WHOLE) {
+	out.headed = response_has_head(response);
+	if (out.headed) {
+		struct text value;
+		size_t place = 0;
+
 		out.status = response_status(response);
+		response_next_field(response, TEXT("Retry-After"), &place, &value);
+	}
+	if (out.step == RESPONSE_MORE) {
+		out.ended = response_end(response, true);
+		if (response_end(response, false)) {
+			broken("a cut ends no answer");
+		}
+	}
+	if (out.step == RESPONSE_WHOLE || out.ended) {
 		out.body = response_body(response);
 		out.keeps = response_keeps_connection(response);
-		response_field(response, TEXT("Retry-After"));
 	}
 	return out;
 }
@@ -64,13 +77,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct outcome split = read_all(other, bytes, 1U + data[0]);
 
 		if (whole.step != split.step || whole.status != split.status ||
+			whole.headed != split.headed || whole.ended != split.ended ||
 			whole.keeps != split.keeps || !text_equal(whole.body, split.body) ||
 			whole.used != split.used) {
 			broken("every split gives the same answer");
 		}
 		if (whole.body.len > BODY_MAX ||
-			(whole.step == RESPONSE_WHOLE &&
-				(whole.status < 200 || whole.status > 599))) {
+			(whole.headed && (whole.status < 200 || whole.status > 599)) ||
+			((whole.step == RESPONSE_WHOLE || whole.ended) && !whole.headed)) {
 			broken("an answer is within the limits");
 		}
 	}

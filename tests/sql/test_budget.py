@@ -79,6 +79,16 @@ class Budget(unittest.TestCase):
         self.session.query("set orderd.call_ms = 150000")
         self.assertEqual(self.wait(100), 200)
 
+    def test_a_call_whose_connection_was_dropped_has_a_place_and_does_no_harm(self):
+        self.allow(2)
+        self.ended(0, status=500)
+        self.session.query("update torque_internal.poller set backing_off_until = null")
+        self.assertEqual(self.session.query("select torque.call_dropped(%s, %s)" % (
+            self.claim(1), time(2))), [["dropped"]])
+        self.assertEqual(self.wait(3), 57)
+        self.assertEqual(self.session.query(
+            "select failures, backing_off_until from torque_internal.poller"), [["1", None]])
+
     def test_a_call_ends_once_and_never_before_it_began(self):
         self.allow(1)
         call = self.claim(10)

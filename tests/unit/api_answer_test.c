@@ -195,8 +195,10 @@ static const struct {
 	{ "a number beyond them is unreadable", "100000000000001", -1 },
 	{ "a number that overflows is unreadable", "99999999999999999999999", -1 },
 	{ "a sign is unreadable", "-5", -1 },
-	{ "a fraction is unreadable", "1705312830.5", -1 },
-	{ "a date is unreadable", "Mon, 15 Jan 2024 10:00:42 GMT", -1 },
+	{ "a part of a second is one", "1705312830.5", 31 },
+	{ "a part of nothing is nothing", "30.0", 30 },
+	{ "a date is a moment", "Mon, 15 Jan 2024 10:00:42 GMT", 42 },
+	{ "a time in words is a moment", "2024-01-15T10:00:42Z", 42 },
 	{ "nothing is unreadable", "", -1 },
 };
 /* clang-format on */
@@ -256,6 +258,45 @@ static void check_long_error(void)
 	CHECK(api_answer_read_error(text_of(body), &room, &got) &&
 			strlen(got.error) == API_ANSWER_WORD_MAX - 1,
 		"a long error is cut between characters (got %zu)", strlen(got.error));
+}
+
+static void check_limits(void)
+{
+	static const struct {
+		const char *promise, *remaining, *reset, *draft;
+		int64_t left, after_s; /* -1: not told */
+	} cases[] = {
+		{ "a number and when there is more", "3", "40", "", 3, 40 },
+		{ "nothing", "", "", "", -1, -1 },
+		{ "the least of several", "3, 900", "40, 200", "", 3, 40 },
+		{ "the least may be the last", "900,3", "200 ,40", "", 3, 40 },
+		{ "a number with a part of nothing", "3.0", "40", "", 3, 40 },
+		{ "a number with parameters", "3;w=60, 900;w=3600", "", "", 3, -1 },
+		{ "one reset for several", "900, 3", "40", "", 3, 40 },
+		{ "several resets for one: the latest", "3", "40, 200, x", "", 3, 200 },
+		{ "a reset in words", "3", "Mon, 15 Jan 2024 10:00:42 GMT", "", 3, 42 },
+		{ "what is no number is left out", "x, 5", "", "", 5, -1 },
+		{ "less than nothing is no number", "-1", "40", "", -1, 40 },
+		{ "nor is a word", "3x", "40", "", -1, 40 },
+		{ "nor is a dot", "3.", "40", "", -1, 40 },
+		{ "nor is more than any limit", "3000000000", "40", "", -1, 40 },
+		{ "the draft's dictionary", "", "", "limit=9, remaining=3, reset=40", 3, 40 },
+		{ "in any order", "", "", "reset=40,Remaining = 3", 3, 40 },
+		{ "the draft's policies", "", "", "\"a;b\";r=900;t=200, \"day\";r=3;t=40", 3, 40 },
+		{ "the draft where the rest is no number", "soon", "40", "r=3", 3, 40 },
+		{ "the draft does not replace the rest", "5", "40", "r=3;t=9", 5, 40 },
+		{ "a draft of something else", "", "", "limit=9;w=60", -1, -1 },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct api_answer_limits got = api_answer_read_limits(text_of(cases[i].remaining),
+			text_of(cases[i].reset), text_of(cases[i].draft), NOW);
+		int64_t after_us = cases[i].after_s < 0 ? -1 : cases[i].after_s * SECOND;
+
+		CHECK(got.remaining == cases[i].left && got.reset_after_us == after_us,
+			"limits: %s (got %lld, %lld us)", cases[i].promise,
+			(long long)got.remaining, (long long)got.reset_after_us);
+	}
 }
 
 static void check_times(void)
@@ -550,6 +591,7 @@ int main(void)
 	check_key();
 	check_errors();
 	check_long_error();
+	check_limits();
 	check_times();
 	check_bounds();
 	free(room.memory);

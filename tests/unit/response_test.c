@@ -63,7 +63,8 @@ static const struct {
 		RESPONSE_MORE, 0, "", 0 },
 	{ "nothing is not whole", TEXT_INIT(""), RESPONSE_MORE, 0, "", 0 },
 
-	{ "neither length nor chunks", TEXT_INIT(OK "\r\nok"), RESPONSE_BROKEN, 0, "", 0 },
+	{ "neither length nor chunks has no end of its own", TEXT_INIT(OK "\r\nok"), RESPONSE_MORE,
+		0, "", 0 },
 	{ "two lengths", TEXT_INIT(OK "Content-Length: 2\r\nContent-Length: 5\r\n\r\n"),
 		RESPONSE_BROKEN, 0, "", 0 },
 	{ "two equal lengths", TEXT_INIT(OK "Content-Length: 2\r\nContent-Length: 2\r\n\r\n"),
@@ -237,14 +238,70 @@ static void check_connection(struct response *response)
 static void check_fields(struct response *response)
 {
 	static struct outcome out;
+	struct text value = TEXT("");
+	size_t place = 0;
 
 	read_in_pieces(response,
 		TEXT(OK "Retry-After:  7 \r\nX:\r\nretry-after: 8\r\nContent-Length: 0\r\n\r\n"),
 		SIZE_MAX, &out);
-	CHECK(text_equal(response_field(response, TEXT("RETRY-after")), TEXT("7")),
+	CHECK(response_next_field(response, TEXT("RETRY-after"), &place, &value) &&
+			text_equal(value, TEXT("7")),
 		"the first field of a name is found, in any case, trimmed");
-	CHECK(response_field(response, TEXT("X")).len == 0, "an empty field is empty");
-	CHECK(response_field(response, TEXT("Retry")).len == 0, "an absent field is empty");
+	CHECK(response_next_field(response, TEXT("RETRY-after"), &place, &value) &&
+			text_equal(value, TEXT("8")),
+		"then the second");
+	CHECK(!response_next_field(response, TEXT("RETRY-after"), &place, &value), "and no third");
+	place = 0;
+	CHECK(response_next_field(response, TEXT("X"), &place, &value) && value.len == 0,
+		"an empty field is empty");
+	place = 0;
+	CHECK(!response_next_field(response, TEXT("Retry"), &place, &value),
+		"an absent field is absent");
+}
+
+/* A body that only the end of the connection ends, and what is known whatever becomes of one. */
+static void check_ends(struct response *response)
+{
+	static const struct {
+		const char *promise;
+		struct text bytes;
+		bool ends, headed;
+	} ends[] = {
+		{ "a body without an end of its own", TEXT_INIT(OK "\r\n{}"), true, true },
+		{ "an empty one", TEXT_INIT(OK "\r\n"), true, true },
+		{ "one of HTTP/1.0", TEXT_INIT("HTTP/1.0 429 Slow\r\n\r\n{}"), true, true },
+		{ "a body of a length", TEXT_INIT(OK "Content-Length: 5\r\n\r\n{}"), false, true },
+		{ "a body of chunks", TEXT_INIT(CHUNKED "2\r\n{}\r\n"), false, true },
+		{ "a head", TEXT_INIT(OK "X: y\r\n"), false, false },
+		{ "an interim answer", TEXT_INIT("HTTP/1.1 100 Go on\r\n\r\n"), false, false },
+		{ "a body that cannot be read", TEXT_INIT(CHUNKED "x"), false, true },
+		{ "a body with two ends",
+			TEXT_INIT(OK "Content-Length: 1\r\nContent-Length: "
+				     "2\r\n\r\n"),
+			false, true },
+	};
+	static struct outcome out;
+	static char long_body[BODY_MAX + 1];
+	size_t used;
+
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		read_in_pieces(response, ends[i].bytes, SIZE_MAX, &out);
+		CHECK(response_end(response, true) == ends[i].ends &&
+				!response_end(response, false),
+			"%s is whole by a clean end of the connection: %d", ends[i].promise,
+			ends[i].ends);
+		CHECK(response_has_head(response) == ends[i].headed &&
+				(!ends[i].headed || response_status(response) >= 200),
+			"%s has a status: %d", ends[i].promise, ends[i].headed);
+	}
+	read_in_pieces(response, TEXT(OK "\r\n{}"), SIZE_MAX, &out);
+	CHECK(text_equal(response_body(response), TEXT("{}")), "such a body is all that came");
+	memset(long_body, 'x', sizeof(long_body));
+	read_in_pieces(response, TEXT(OK "\r\n"), SIZE_MAX, &out);
+	CHECK(response_read(response, (struct text){ long_body, BODY_MAX }, &used) == RESPONSE_MORE,
+		"it may be as long as allowed");
+	CHECK(response_read(response, TEXT("x"), &used) == RESPONSE_BROKEN,
+		"one byte more is broken");
 }
 
 /* head, then piece as often as it takes. */
@@ -353,6 +410,7 @@ int main(void)
 	check_cases(response);
 	check_connection(response);
 	check_fields(response);
+	check_ends(response);
 	check_counts(response);
 	check_limits(response);
 	check_head_request(response);

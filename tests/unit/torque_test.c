@@ -29,7 +29,8 @@ struct client *__wrap_client_new(
 void __wrap_client_free(struct client *client);
 bool __wrap_client_send(
 	struct client *client, const struct client_request *request, client_done *done, void *tag);
-struct text __wrap_client_answer_field(const struct client_answer *answer, const char *name);
+bool __wrap_client_answer_next_field(const struct client_answer *answer, const char *name,
+	size_t *place, struct text *ret_value);
 
 struct client *__wrap_client_new(
 	struct loop *loop, const char *base_url, const char *ca_file, struct problem *problem)
@@ -61,15 +62,19 @@ bool __wrap_client_send(
 	return true;
 }
 
-struct text __wrap_client_answer_field(const struct client_answer *answer, const char *name)
+bool __wrap_client_answer_next_field(
+	const struct client_answer *answer, const char *name, size_t *place, struct text *ret_value)
 {
 	(void)answer;
-	for (size_t i = 0; i < FIELDS_MAX && fields[i].name; i++) {
-		if (strcmp(fields[i].name, name) == 0) {
-			return text_of(fields[i].value);
+	while (*place < FIELDS_MAX && fields[*place].name) {
+		const struct client_field *field = &fields[(*place)++];
+
+		if (strcmp(field->name, name) == 0) {
+			*ret_value = text_of(field->value);
+			return true;
 		}
 	}
-	return TEXT("");
+	return false;
 }
 
 static struct torque *torque;
@@ -156,6 +161,7 @@ static void check_ends(void)
 		enum torque_end end;
 	} ends[] = {
 		{ CLIENT_UNREACHABLE, TORQUE_UNREACHABLE },
+		{ CLIENT_DROPPED, TORQUE_DROPPED },
 		{ CLIENT_UNTRUSTED, TORQUE_UNTRUSTED },
 		{ CLIENT_BROKEN, TORQUE_MALFORMED },
 		{ CLIENT_LATE, TORQUE_LATE },
@@ -169,6 +175,100 @@ static void check_ends(void)
 				strcmp(got.problem.text, "no way") == 0,
 			"an answer that never came is %s", torque_end_name(ends[i].end));
 	}
+}
+
+/* What was told to do something may have done it. */
+static void check_post(void)
+{
+	const struct torque_call cancel = {
+		.kind = TORQUE_CANCEL, .order_id = TEXT("order_1"), .body = TEXT("{}")
+	};
+	const struct client_answer answer = { .end = CLIENT_DROPPED, .problem = "no way" };
+
+	CHECK(torque_ask(torque, &cancel, answered, NULL), "a cancel is asked for");
+	sent.done(sent.tag, &answer);
+	CHECK(got.end == TORQUE_UNREACHABLE, "and is not asked for again");
+}
+
+/* An answer whose body never ended has a status and fields all the same. */
+static void check_cut(void)
+{
+	static const struct {
+		enum client_end how;
+		unsigned status;
+		enum torque_end end;
+	} ends[] = {
+		{ CLIENT_BROKEN, 429, TORQUE_RATE_LIMITED },
+		{ CLIENT_LATE, 429, TORQUE_RATE_LIMITED },
+		{ CLIENT_BROKEN, 503, TORQUE_SERVER_ERROR },
+		{ CLIENT_BROKEN, 200, TORQUE_MALFORMED },
+		{ CLIENT_LATE, 200, TORQUE_LATE },
+		{ CLIENT_BROKEN, 401, TORQUE_MALFORMED },
+		{ CLIENT_BROKEN, 404, TORQUE_MALFORMED },
+	};
+
+	fields[0] = (struct client_field){ "Retry-After", "40" };
+	fields[1] = (struct client_field){ "X-RateLimit-Remaining", "3" };
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		const struct client_answer answer = { .end = ends[i].how,
+			.status = ends[i].status,
+			.body = TEXT("{\"success\":false,\"error\":\"no\"}"),
+			.problem = "it was cut" };
+
+		call(&answer);
+		CHECK(got.end == ends[i].end && got.status == ends[i].status &&
+				got.retry_after_s == 40 && got.remaining == 3 &&
+				strstr(got.problem.text, "it was cut"),
+			"a cut answer of %u is %s and says how long to wait (%s)", ends[i].status,
+			torque_end_name(ends[i].end), got.problem.text);
+	}
+	memset(fields, 0, sizeof(fields));
+}
+
+/* What came instead of what the API documents, in words. */
+static void check_words(void)
+{
+	static const char order[] = "{\"success\":true,\"order\":{\"id\":\"order_1\"}}";
+	static const struct {
+		unsigned status;
+		struct client_field fields[2];
+		const char *body, *words;
+	} cases[] = {
+		{ 200, { { "Content-Type", "text/html; charset=utf-8" } }, "<html>",
+			"HTTP 200 with text/html instead of JSON" },
+		{ 200, { { "Content-Type", "text/plain" } }, order,
+			"HTTP 200 with text/plain instead of JSON" },
+		{ 404, { { "Content-Type", "text/html" } }, "<html>",
+			"HTTP 404 with text/html instead of JSON" },
+		{ 200, { { "Server", "x" } }, order,
+			"HTTP 200 with a body of no type instead of JSON" },
+		{ 200, { { "Content-Type", "te\xc3\xa4t/x y" } }, "x",
+			"HTTP 200 with te??t/x?y instead of JSON" },
+		{ 200, { { "Content-Type", "application/json" }, { "Content-Encoding", "gzip" } },
+			order, "HTTP 200 with a body in the coding gzip, which nobody asked for" },
+		{ 204, { { "Server", "x" } }, "", "HTTP 204 with an empty body" },
+		{ 301, { { "Location", "https://me:secret@other.example/v2" } }, "",
+			"HTTP 301 to other.example, which is not followed" },
+		{ 308, { { "Location", "/v2" } }, "<html>",
+			"HTTP 308 to another path of the same host, which is not followed" },
+		{ 302, { { "Server", "x" } }, "", "HTTP 302 without a Location" },
+		{ 200, { { "Content-Type", "application/json" } }, "{}",
+			"HTTP 200 with a body that is not what the API documents" },
+		{ 404, { { "Content-Type", "application/json" } }, "{\"error\":\"Not Found\"}",
+			"HTTP 404 with an error that is not the API's own: Not Found" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		memcpy(fields, cases[i].fields, sizeof(cases[i].fields));
+		call_status(cases[i].status, cases[i].body);
+		CHECK(got.end == TORQUE_MALFORMED && strcmp(got.problem.text, cases[i].words) == 0,
+			"%s (%s)", cases[i].words, got.problem.text);
+	}
+	fields[1] = (struct client_field){ "Content-Encoding", "Identity" };
+	fields[0].value = "application/vnd.api+json";
+	call_status(200, "\xEF\xBB\xBF{\"success\":true,\"order\":{\"id\":\"order_1\"}}");
+	CHECK(got.end == TORQUE_GOOD, "identity is no coding, +json is JSON, with a mark or not");
+	memset(fields, 0, sizeof(fields));
 }
 
 static void check_good(void)
@@ -216,6 +316,22 @@ static void check_patience(void)
 	call_status(200, "");
 	CHECK(got.remaining == 19 && got.reset_us == got.answered_us + INT64_C(30000000),
 		"what is left of the API's patience is told, and until when");
+	fields[2] = (struct client_field){ "X-RateLimit-Remaining", "3" };
+	fields[3] = (struct client_field){ "X-RateLimit-Reset", "40" };
+	call_status(200, "");
+	CHECK(got.remaining == 3 && got.reset_us == got.answered_us + INT64_C(40000000),
+		"of two limits that of which less is left, though they are two fields");
+	memset(fields, 0, sizeof(fields));
+	fields[0] = (struct client_field){ "RateLimit-Remaining", "3" };
+	fields[1] = (struct client_field){ "RateLimit-Reset", "40" };
+	call_status(200, "");
+	CHECK(got.remaining == 3 && got.reset_us == got.answered_us + INT64_C(40000000),
+		"the name may be that of the draft");
+	memset(fields, 0, sizeof(fields));
+	fields[0] = (struct client_field){ "RateLimit", "\"x\";r=3;t=40" };
+	call_status(200, "");
+	CHECK(got.remaining == 3 && got.reset_us == got.answered_us + INT64_C(40000000),
+		"or the field be one");
 	memset(fields, 0, sizeof(fields));
 	fields[0] = (struct client_field){ "Date", "Sun, 06 Nov 2044 08:49:37 GMT" };
 	fields[1] = (struct client_field){ "Retry-After", "Sun, 06 Nov 2044 08:50:00 GMT" };
@@ -261,6 +377,9 @@ int main(void)
 	check_request();
 	check_statuses();
 	check_ends();
+	check_post();
+	check_cut();
+	check_words();
 	check_good();
 	check_patience();
 	check_problem();

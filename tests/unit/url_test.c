@@ -131,8 +131,37 @@ static void check_lengths(void)
 		"what has to be escaped is none");
 }
 
+static void check_references(void)
+{
+	static const struct {
+		const char *reference, *host;
+	} cases[] = {
+		{ "https://other.example/v1?x=1", "other.example" },
+		{ "http://other.example:8080", "other.example:8080" },
+		{ "//other.example/", "other.example" },
+		{ "https://name:hunter2@other.example#x", "other.example" },
+		{ "https://a@b@other.example?x", "other.example" },
+		{ "https://[::1]:8443/", "[::1]:8443" },
+		{ "/elsewhere", "" },
+		{ "elsewhere//x", "" },
+		{ "?next=https://other.example/", "" },
+		{ "https:/one.slash", "" },
+		{ "://other.example/", "" },
+		{ "https://", "" },
+		{ "https:", "" },
+		{ "", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK(text_equal(url_reference_host(text_of(cases[i].reference)),
+			      text_of(cases[i].host)),
+			"'%s' leads to '%s'", cases[i].reference, cases[i].host);
+	}
+}
+
 int main(void)
 {
+	check_references();
 	check_good();
 	check_bad();
 	check_lengths();
