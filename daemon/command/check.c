@@ -440,7 +440,9 @@ static void check_clock(
 /* What is wrong with the key, the URL and the CA file has been said. */
 static void check_api(const struct config *config, struct faults *faults)
 {
-	const struct torque_call call = { .kind = TORQUE_LIST, .list = { .limit = 1 } };
+	const struct torque_call call = {
+		.kind = TORQUE_LIST, .list = { .limit = 1 }, .whole = true
+	};
 	const struct torque_answer *answer = NULL;
 	struct faults said = { .count = 0 };
 	int code;

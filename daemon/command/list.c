@@ -161,7 +161,7 @@ static void print_page(struct listing *listing, struct text answer)
 
 static int list_page(struct listing *listing)
 {
-	struct torque_call call = { .kind = TORQUE_LIST, .list = listing->list };
+	struct torque_call call = { .kind = TORQUE_LIST, .list = listing->list, .whole = true };
 	const struct torque_answer *answer;
 	int code = api_session_call(listing->ask, &call, "list", &answer);
 
@@ -210,7 +210,7 @@ static bool is_worth_another_try(enum torque_end end)
 static int ask_page(struct listing *listing, const struct api_target_list *list,
 	const struct torque_answer **ret_answer)
 {
-	struct torque_call call = { .kind = TORQUE_LIST, .list = *list };
+	struct torque_call call = { .kind = TORQUE_LIST, .list = *list, .whole = true };
 	int code = EX_OK;
 
 	for (unsigned tries = 0; tries < LIST_TRIES_MAX; tries++) {

@@ -133,6 +133,17 @@ static struct store_param number(struct fact_integer integer, char out[CALL_RECO
 	return word(out);
 }
 
+/* It may be no JSON at all. */
+static void add_unusable(struct facts *facts, const char *why)
+{
+	char quoted[CALL_RECORD_NUMBER_MAX];
+	struct fact fact = { .unusable = why };
+
+	snprintf(quoted, sizeof(quoted), "\"%s\"", why);
+	fact.body = text_of(quoted);
+	facts_add(facts, &fact, "list");
+}
+
 bool call_record_page(const struct call_record *call_record, struct text body,
 	struct call_record_facts *facts, struct store_call *ret_call)
 {
@@ -146,6 +157,7 @@ bool call_record_page(const struct call_record *call_record, struct text body,
 		return false;
 	}
 	count = put_head(call_record, ret_call->params);
+	page.total.known = page.total.known && page.success;
 	ret_call->params[count++] = number(page.total, facts->total);
 	ret_call->params[count++] = word(!page.has_more_known ? ""
 					 : page.has_more      ? "true"
@@ -153,7 +165,11 @@ bool call_record_page(const struct call_record *call_record, struct text body,
 	ret_call->params[count++] = number(page.limit, facts->limit);
 	while (api_answer_next_row(&page, room, &fact)) {
 		facts_count_odd(&fact);
-		facts_add(&facts->facts, &fact, "list");
+		if (fact.unusable) {
+			add_unusable(&facts->facts, fact.unusable);
+		} else {
+			facts_add(&facts->facts, &fact, "list");
+		}
 	}
 	ret_call->param_count = count + FACTS_POLLED;
 	return !room->unhashed && facts_polled(&facts->facts, &ret_call->params[count]);

@@ -48,7 +48,8 @@ void call_record_facts_init(struct call_record_facts *facts);
 void call_record_facts_fini(struct call_record_facts *facts);
 
 /* Parameters are borrowed from body and facts, too, and the statement is theirs. False: the body
- * is not that, or what it says does not fit into memory. */
+ * is not that, or what it says does not fit into memory. A row of a page that is of no use has no
+ * order_id, and says why in place of its payload; without success there is no total. */
 bool call_record_page(const struct call_record *call_record, struct text body,
 	struct call_record_facts *facts, struct store_call *ret_call);
 bool call_record_lookup(const struct call_record *call_record, struct text body,

@@ -24,7 +24,7 @@ struct torque {
 	struct secret *api_key;
 	struct json_room room; /* of the answer that is being read */
 	enum torque_kind kind; /* of the running call, as are the next five */
-	bool posts;
+	bool posts, whole;
 	char order_id[API_TARGET_MAX];
 	int64_t asked_us, asked_ms;
 	torque_done *done;
@@ -79,6 +79,7 @@ bool torque_ask(struct torque *torque, const struct torque_call *call, torque_do
 	}
 	torque->kind = call->kind;
 	torque->posts = posts;
+	torque->whole = call->whole;
 	snprintf(torque->order_id, sizeof(torque->order_id), "%.*s", (int)call->order_id.len,
 		call->order_id.ptr ? call->order_id.ptr : "");
 	torque->asked_us = clock_wall_us();
@@ -154,14 +155,25 @@ static void read_fields(const struct client_answer *client, struct torque_answer
 	answer->limit = read_limit(client_answer_field(client, "X-RateLimit-Limit"));
 }
 
+static bool is_page(struct torque *torque, struct text body)
+{
+	struct api_answer_page page;
+
+	return torque->whole ? api_answer_is_list(body, &torque->room)
+			     : api_answer_read_page(body, &torque->room, &page);
+}
+
 static bool shape_is_right(struct torque *torque, struct text body)
 {
+	struct fact fact;
+
 	switch (torque->kind) {
 	case TORQUE_LIST:
-		return api_answer_is_list(body, &torque->room);
+		return is_page(torque, body);
 	case TORQUE_SHOW:
 	case TORQUE_CANCEL:
-		return api_answer_is_order(body, text_of(torque->order_id), &torque->room);
+		return api_answer_read_order(
+			body, text_of(torque->order_id), TEXT("lookup"), &torque->room, &fact);
 	case TORQUE_LINK:
 		return api_answer_is_link(body, &torque->room);
 	}

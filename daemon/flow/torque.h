@@ -27,7 +27,8 @@ enum torque_kind { TORQUE_LIST, TORQUE_SHOW, TORQUE_CANCEL, TORQUE_LINK };
 
 struct torque_call {
 	enum torque_kind kind;
-	struct api_target_list list; /* TORQUE_LIST */
+	struct api_target_list list; /* TORQUE_LIST, as is the next */
+	bool whole;                  /* an answer with an odd row, or without its count, is none */
 	struct text order_id;        /* TORQUE_SHOW, TORQUE_CANCEL */
 	bool details;                /* TORQUE_SHOW */
 	struct text body;            /* TORQUE_CANCEL, TORQUE_LINK: JSON; copied */
@@ -36,7 +37,7 @@ struct torque_call {
 /* What a proxy answers in the API's stead is not believed: a status of 4xx counts with an error of
  * the API's own shape. 429 and 5xx slow us down whoever sent them. */
 enum torque_end {
-	TORQUE_GOOD,         /* 200, JSON of the right shape, of the order asked for */
+	TORQUE_GOOD,         /* 200, JSON of the right shape, of the order asked for; or rows */
 	TORQUE_RATE_LIMITED, /* 429 */
 	TORQUE_UNAUTHORIZED, /* 401, 403 of the API */
 	TORQUE_NOT_FOUND,    /* 404 of the API */

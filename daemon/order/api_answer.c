@@ -91,15 +91,6 @@ bool api_answer_is_list(struct text body, struct json_room *room)
 	return true;
 }
 
-bool api_answer_is_order(struct text body, struct text order_id, struct json_room *room)
-{
-	struct field_values values;
-	struct text id;
-
-	return read_answer(body, room, &values) && is_success(&values) &&
-	       json_text(&values.at[FIELD_ID], room, &id) && text_equal(id, order_id);
-}
-
 bool api_answer_is_link(struct text body, struct json_room *room)
 {
 	struct field_values values;

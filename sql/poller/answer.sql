@@ -68,6 +68,58 @@ as $$
     returning word
 $$;
 
+-- Rows of a list that are of no use have no order_id, and say why in place of their payload. They
+-- are named by their place until no window of the kind has any.
+create function torque_internal.tell_odd_rows(
+    listed torque_internal.fact[],
+    w torque.reconcile_window,
+    at timestamptz
+)
+returns void
+language plpgsql
+as $$
+declare
+    shown_max constant integer := 5;
+    odd text[];
+begin
+    odd := array(
+        select format('row %s (%s)', coalesce(w.page_offset, 0) + u.ordinality, u.payload #>> '{}')
+        from unnest(listed) with ordinality as u
+        where u.order_id is null
+        order by u.ordinality
+    );
+    if cardinality(odd) > 0 then
+        perform torque_internal.raise_alarm(
+            'unusable', w.kind,
+            format(
+                'of the list of orders made from %s to %s: %s%s', w.created_from, w.created_to,
+                array_to_string(odd[1:shown_max], ', '),
+                case
+                    when cardinality(odd) > shown_max then
+                        format(' and %s more', cardinality(odd) - shown_max)
+                end
+            ),
+            at
+        );
+    elsif exists (
+        select
+        from torque_internal.alarm a
+        where a.alarm = 'unusable'
+            and a.subject = w.kind
+            and a.cleared_at is null
+    ) and not exists (
+        select
+        from torque.reconcile_window t
+        where t.kind = w.kind
+            and t.verdict in ('open', 'incomplete', 'suspicious')
+            and t.problem = 'row_without_id'
+            and t.window_id <> w.window_id
+    ) then
+        perform torque_internal.clear_alarm('unusable', w.kind, at);
+    end if;
+end
+$$;
+
 create or replace function torque.reconcile_page(
     call_id bigint,
     asked_at timestamptz,
@@ -134,6 +186,7 @@ begin
         $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
     );
     seen := torque_internal.read_page($7, $8, $9, least(c.page_limit, p.page_cap), listed, w);
+    perform torque_internal.tell_odd_rows(listed, w, at);
     busy := torque_internal.take_rows(listed, w, as_of, at);
     if torque_internal.learn_filters(p, w, seen, c, at) then
         delete from torque.reconcile_window t

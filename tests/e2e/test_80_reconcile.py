@@ -19,7 +19,7 @@ ANSWER = 1.0  # seconds for a delivery, beside what the API does
 
 # Whole answers of another kind than asked for, and such as are never whole.
 HOSTILE = ("huge", "endless_head", "html", "wrong_type", "not_json", "cut_json", "cut_head",
-           "reset", "redirect", "500", "503", "no_pagination", "string_total")
+           "reset", "redirect", "500", "503")
 
 
 def orders_of(shop):

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# needs: orderd; beside: yes
+"""What an API that is not quite as documented costs: what is odd, and nothing beside it."""
+
+import json
+import time
+
+from support import fake_torque, tap
+from test_80_reconcile import SOON, WithShop, orders_in, orders_of
+
+DEEP = "[" * 70 + "]" * 70
+# Rows in the place of a good one, and the words that name them.
+ODD_ROWS = (('{"id":"a","x":%s}' % DEEP, "too_deep"), ('{"id":"a","id":"b"}', "bad_json"),
+            ('{"id":"a","x":01}', "bad_json"), ('{"id":"a","x":"\udcff"}', "bad_json"),
+            ("null", "no_object"), ('"text"', "no_object"), ("[1]", "no_object"),
+            ('{"id":"a/b"}', "bad_order_id"), ('{"id":1.5}', "bad_order_id"),
+            ('{"status":"pending"}', "no_order_id"))
+
+
+class Pages(WithShop):
+    def mend(self, change):
+        """Pages as change(body, query) makes them of good ones."""
+        good = self.shop.list
+
+        def listed(query, fault=None):
+            status, body = good(query, fault)
+            return status, change(body, query).encode(errors="surrogateescape")
+        self.shop.list = listed
+        return good
+
+    def verified(self):
+        return int(self.database.value(
+            "select count(*) from torque.reconcile_window where verdict = 'verified'"))
+
+    def reload_database(self):
+        self.database = self.cluster.migrated()
+        self.shop = fake_torque.Shop()
+        self.api = self.start_api(self.shop)
+        self.fill(20)
+
+    def test_an_odd_row_costs_itself_alone_and_is_named_by_its_place(self):
+        for odd, why in ODD_ROWS:
+            with self.subTest(odd[:30]):
+                self.reload_database()
+                good = self.mend(lambda body, query: body.replace(
+                    '"orders":[', '"orders":[%s,' % odd).replace(",]", "]"))
+                orderd = self.start()
+                self.wait_equal(orderd)
+                orderd.wait_until(lambda: self.alarm(), "an alarm is raised", SOON)
+                self.assertIn(": row 1 (%s)" % why, self.alarm())
+                self.assertEqual(self.verified(), 0)
+                self.assertNotIn("event=reconcile_refused", orderd.log())
+                self.shop.list = good
+                self.database.query("update torque.reconcile_window set not_before = null")
+                orderd.wait_until(lambda: self.verified() and not self.alarm(), "all is well", SOON)
+                self.assertEqual(orderd.terminate(), 0)
+
+    def alarm(self):
+        return self.database.value(
+            "select detail from torque.alarm_subjects where alarm = 'unusable'"
+            " and subject = 'tail'")
+
+    def test_rows_are_taken_though_nothing_around_them_proves_that_they_are_all(self):
+        def without(name):
+            def change(body, _):
+                page = json.loads(body)
+                page.pop(name)
+                return json.dumps(page)
+            return change
+
+        def pagination(**values):
+            def change(body, _):
+                page = json.loads(body)
+                page["pagination"].update(values)
+                return json.dumps(page)
+            return change
+        for change in (without("pagination"), without("success"), pagination(total="20"),
+                       pagination(total=None), pagination(total=-1), pagination(total=2.5),
+                       lambda body, _: body.replace('"success":true', '"success":false'),
+                       lambda body, _: body.replace('"success":true', '"success":"true"')):
+            self.reload_database()
+            self.mend(change)
+            orderd = self.start()
+            self.wait_equal(orderd)
+            orderd.wait_until(lambda: self.database.value(
+                "select count(*) from torque.reconcile_window where problem = 'no_total'") != "0",
+                "it says what is missing", SOON)
+            self.assertEqual(self.verified(), 0)
+            self.assertEqual(orderd.terminate(), 0)
+
+    def test_whole_numbers_are_ids(self):
+        now = time.time()
+        for number in (7, 10**18, 9999999999999999999):
+            self.shop.add(str(number), now - 3600)
+        self.mend(lambda body, _: body.replace('"id":"', '"id":')
+                  .replace('","status"', ',"status"'))
+        good = self.shop.show
+        self.shop.show = lambda order_id, details=False: (
+            lambda status, body: (status, body.replace('"id":"%s"' % order_id,
+                                                       '"id":%s' % order_id)))(
+            *good(order_id, details))
+        orderd = self.start()
+        self.wait_equal(orderd)
+        orderd.wait_until(self.verified, "the windows are verified", SOON)
+        self.database.query("select torque.resync('7')")
+        orderd.wait_until(lambda: self.database.value(
+            "select has_details from torque.orders where order_id = '7'") == "t",
+            "one is looked up", SOON)
+        self.assertNotIn("api_failed", orderd.log())
+
+    def test_a_mark_before_it_and_another_kind_of_json_are_read(self):
+        self.fill(20)
+        self.mend(lambda body, _: "\ufeff" + body)
+        reply = fake_torque.Handler.reply
+
+        def odd(handler, status, body, extra=None, content_type=None):
+            reply(handler, status, body, extra, "application/vnd.api+json; charset=utf-8")
+        self.addCleanup(setattr, fake_torque.Handler, "reply", reply)
+        fake_torque.Handler.reply = odd
+        orderd = self.start()
+        self.wait_equal(orderd)
+        orderd.wait_until(self.verified, "the windows are verified", SOON)
+
+
+if __name__ == "__main__":
+    tap.main()
