@@ -342,6 +342,9 @@ create table torque_internal.poller (
     failures integer not null default 0,
     -- After failures nobody but an operator calls before then.
     backing_off_until timestamptz,
+    -- What the poller last asked with: a fingerprint, keyed by the API's key, of its address. A
+    -- refusal is of that; null: nobody has said.
+    access text,
     -- How often the API has refused the key since it last took it.
     refusals integer not null default 0,
     -- The API refuses the key: one careful try then, nothing before. Null: it takes it.

@@ -363,3 +363,18 @@ bool api_session_note_cancelled(struct api_session *ask, const char *order_id)
 
 	return !text_equal(outcome, TEXT("busy")) && !text_equal(outcome, TEXT("quarantined"));
 }
+
+bool api_session_resync(struct api_session *ask, const char *order_id)
+{
+	const struct store_call resync = {
+		.statement = "select torque.resync($1::text)",
+		.param_count = 1,
+		.params = { { .bytes = order_id, .len = strlen(order_id) } },
+	};
+
+	if (!tell(ask, resync)) {
+		api_session_database_failed(ask);
+		return false;
+	}
+	return true;
+}

@@ -42,6 +42,9 @@ int api_session_lookup(struct api_session *ask, const char *order_id,
  * and why has been said when it failed. */
 bool api_session_note_cancelled(struct api_session *ask, const char *order_id);
 
+/* Has the poller look the order up, next. False: why has been said. */
+bool api_session_resync(struct api_session *ask, const char *order_id);
+
 /* For what a verb has to say to the database itself. Borrowed. Its settings are the poller's. */
 struct blocking *api_session_database(struct api_session *ask);
 /* A statement failed: says why on stderr. The exit code. */

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/stamp.h"
 #include "command/option.h"
 #include "command/print.h"
@@ -223,7 +224,11 @@ static bool read_progress(const struct store_result *result, struct progress *re
 		}
 		progress.numbers[i] = (int64_t)number;
 	}
-	progress.stopped = text_equal(result->columns[STATE_STOPPED], TEXT("t"));
+	/* A stop that we have not met ourselves is that of the process which polls, if that is
+	 * another. */
+	progress.stopped = metrics_get(METRIC_RECONCILE_STOPPED) ||
+			   (metrics_get(METRIC_RECONCILE_STANDBY) &&
+				   text_equal(result->columns[STATE_STOPPED], TEXT("t")));
 	copy_column(
 		result->columns[STATE_WAITS_FOR], sizeof(progress.waits_for), progress.waits_for);
 	*ret_progress = progress;

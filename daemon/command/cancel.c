@@ -59,6 +59,34 @@ static void explain(struct api_session *ask, const char *order_id)
 	}
 }
 
+/* No answer says that it was not done: the order itself does. It is looked up here and now, and by
+ * the poller where that leaves it open. */
+static int find_out(struct api_session *ask, const struct command *command, int code)
+{
+	const char *order_id = command->argument;
+	char outcome[API_SESSION_OUTCOME_MAX];
+	const struct torque_answer *answer;
+
+	fprintf(stderr, "orderd: %s may have been cancelled all the same; it is looked up\n",
+		order_id);
+	api_session_lookup(ask, order_id, &answer, outcome);
+	if (answer && answer->end == TORQUE_GOOD) {
+		CLEANUP(cleanup_free)
+		char *status = print_value(
+			pick_path(answer->body, "order", "status", NULL), PRINT_CELL_MAX);
+
+		fprintf(stderr, "orderd: %s is %s\n", order_id, status);
+		if (strcmp(status, "cancelled") == 0) {
+			show_print(command, answer->body);
+			return EX_OK;
+		}
+	}
+	if (api_session_resync(ask, order_id)) {
+		fprintf(stderr, "orderd: the poller looks %s up again\n", order_id);
+	}
+	return code;
+}
+
 static int cancel(struct api_session *ask, const struct command *command, const char *request)
 {
 	struct torque_call call = {
@@ -72,6 +100,8 @@ static int cancel(struct api_session *ask, const struct command *command, const 
 	if (code == EX_OK) {
 		show_print(command, answer->body);
 		note(ask, command->argument);
+	} else if (answer && answer->maybe_done) {
+		code = find_out(ask, command, code);
 	} else if (answer && answer->end == TORQUE_REFUSED &&
 		   (answer->status == 400 || answer->status == 409)) {
 		explain(ask, command->argument);

@@ -53,7 +53,7 @@ struct reconcile {
 	struct torque *torque;
 	struct reconcile_options options; /* taken before the next call, as is the next one; */
 	struct torque *changed;           /* NULL: nothing has changed */
-	bool access_changed;              /* the database has to be told, before the next call */
+	bool access_told;                 /* the database knows what we ask with */
 	struct loop_timer *next;
 	bool admitted; /* this session has seen that the database is our shop's */
 	bool foreign;  /* it is another's, and problem says so */
@@ -132,9 +132,7 @@ static void take_change(struct reconcile *reconcile)
 	if (!reconcile->changed) {
 		return;
 	}
-	if (!torque_same_access(reconcile->torque, reconcile->changed)) {
-		reconcile->access_changed = true;
-	}
+	reconcile->access_told = false;
 	torque_free(reconcile->torque);
 	reconcile->torque = reconcile->changed;
 	reconcile->changed = NULL;
@@ -149,15 +147,18 @@ static void take_change(struct reconcile *reconcile)
  * answers: by a database's that is ahead of it every wait which the API asked for would be over. */
 static bool plan_next(struct reconcile *reconcile)
 {
-	char now[STAMP_TEXT_MAX], limit[CALL_RECORD_NUMBER_MAX];
+	char now[STAMP_TEXT_MAX], limit[CALL_RECORD_NUMBER_MAX], access[TORQUE_ACCESS_MAX];
 	struct store_call calls[3];
 	size_t count = 0;
 
 	stamp_format(clock_wall_us(), now);
 	snprintf(limit, sizeof(limit), "%" PRId64, reconcile->limit);
-	if (reconcile->access_changed) {
+	if (!reconcile->access_told) {
+		torque_access(reconcile->torque, access);
 		calls[count++] = (struct store_call){
-			.statement = "select torque.api_access_changed()",
+			.statement = "select torque.access_is($1::text)",
+			.param_count = 1,
+			.params = { { .bytes = access, .len = strlen(access) } },
 		};
 	}
 	if (reconcile->limit != reconcile->limit_told) {
@@ -356,7 +357,7 @@ static void next_planned(void *tag, const struct store_result *result)
 		step_refused(reconcile, result);
 		return;
 	}
-	reconcile->access_changed = false;
+	reconcile->access_told = !column_is(result, PLAN_ACTION, "standby");
 	reconcile->limit_told = reconcile->limit;
 	step_taken(reconcile);
 	standing_note_standby(&reconcile->standing, column_is(result, PLAN_ACTION, "standby"));

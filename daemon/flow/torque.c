@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/die.h"
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "http/client.h"
 #include "http/url.h"
+#include "order/signature.h"
 
 _Static_assert(METRIC_API_DROPPED - METRIC_API_GOOD == (int)TORQUE_DROPPED,
 	"the metrics of calls stand in the order of enum torque_end");
@@ -365,6 +367,12 @@ static void redact_error(const struct torque *torque, struct api_answer_error *e
 	redact(torque, error->request_id);
 }
 
+/* Neither done nor refused. */
+static bool is_open(enum torque_end end)
+{
+	return end != TORQUE_GOOD && end != TORQUE_RATE_LIMITED && !torque_end_knows_key(end);
+}
+
 static void answer_arrived(void *tag, const struct client_answer *arrived)
 {
 	struct client_answer readable = *arrived;
@@ -386,6 +394,7 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 			   api_answer_read_error(client->body, &torque->room, &answer.error);
 	answer.end = judge(torque, client, answer.has_error && answer.error.own);
 	answer.has_error = answer.has_error && answer.end != TORQUE_GOOD;
+	answer.maybe_done = torque->posts && client->sent && is_open(answer.end);
 	if (answer.has_error) {
 		redact_error(torque, &answer.error);
 	}
@@ -449,10 +458,18 @@ struct torque *torque_new(
 	return torque;
 }
 
-bool torque_same_access(const struct torque *left, const struct torque *right)
+void torque_access(const struct torque *torque, char out[TORQUE_ACCESS_MAX])
 {
-	return strcmp(left->base_url, right->base_url) == 0 &&
-	       text_equal(secret_text(left->api_key), secret_text(right->api_key));
+	const struct signature_rules rules = {
+		.scheme = SIGNATURE_TORQUE,
+		.secret = { secret_text(torque->api_key) },
+	};
+	char mac[SIGNATURE_TEXT_MAX];
+
+	if (!signature_make(&rules, TEXT(""), 0, text_of(torque->base_url), mac)) {
+		die("no fingerprint of the API's key: OpenSSL failed");
+	}
+	snprintf(out, TORQUE_ACCESS_MAX, "%.*s", TORQUE_ACCESS_MAX - 1, mac);
 }
 
 void torque_free(struct torque *torque)

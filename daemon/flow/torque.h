@@ -15,6 +15,8 @@
 /* Of one call, from its start to its end: the budget counts on it (torque_internal.free_again). */
 enum { TORQUE_CALL_MS = 30000 };
 
+enum { TORQUE_ACCESS_MAX = 33 };
+
 struct torque; /* heap */
 
 struct torque_options {
@@ -52,6 +54,7 @@ enum torque_end {
 
 struct torque_answer {
 	enum torque_end end;
+	bool maybe_done;  /* nobody says that what was to be done was not */
 	unsigned status;  /* whoever sent it; 0: there was no answer */
 	int64_t asked_us; /* wall time of the start of the request: the as_of of its facts */
 	int64_t answered_us;
@@ -73,8 +76,8 @@ struct torque *torque_new(
 	struct loop *loop, const struct torque_options *options, struct problem *problem);
 void torque_free(struct torque *torque);
 
-/* Whether they call the same API with the same key. */
-bool torque_same_access(const struct torque *left, const struct torque *right);
+/* A fingerprint, keyed by the key, of the API's address: the same for the same access alone. */
+void torque_access(const struct torque *torque, char out[TORQUE_ACCESS_MAX]);
 
 /* False: no path can be made of it: a bad order id, a limit outside 1..API_TARGET_PAGE_MAX. */
 bool torque_can_ask(const struct torque_call *call);

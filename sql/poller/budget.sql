@@ -311,6 +311,7 @@ language plpgsql
 as $$
 declare
     p torque_internal.poller;
+    is_person boolean;
     retry_at constant timestamptz := at + coalesce(retry_after_s, 60) * interval '1 second';
 begin
     p := torque_internal.lock_poller();
@@ -319,7 +320,9 @@ begin
         answered_at = greatest(at, c.claimed_at),
         http_status = status
     where c.call_id = of_call
-        and c.answered_at is null;
+        and c.answered_at is null
+    returning c.priority = 'operator'
+    into is_person;
     if not found then
         return;
     end if;
@@ -328,6 +331,8 @@ begin
         p.allowance := greatest(1, torque_internal.allowance(p, at) / 2);
         p.limited_at := at;
         p.blocked_until := greatest(p.blocked_until, retry_at);
+    elsif status in (401, 403) and is_person then
+        null; -- the key is theirs, and they are told
     elsif status in (401, 403) then
         p.refusals := p.refusals + 1;
         p.stopped_until := at + interval '5 minutes' * least(2 ^ (p.refusals - 1), 12);
@@ -344,7 +349,7 @@ begin
     else
         p.failures := 0;
         p.backing_off_until := null;
-        if p.refusals > 0 then
+        if p.refusals > 0 and not is_person then
             p.refusals := 0;
             p.stopped_until := null;
             perform torque_internal.clear_alarm('unauthorized', '', at);
@@ -371,19 +376,30 @@ begin
 end
 $$;
 
-create or replace function torque.api_access_changed()
+create or replace function torque.access_is(fingerprint text)
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    update torque_internal.poller
-    set stopped_until = null
-    where stopped_until is not null
+begin
+    if not torque_internal.is_poller() then
+        return;
+    end if;
+    update torque_internal.poller as p
+    set
+        access = $1,
+        refusals = 0,
+        stopped_until = null
+    where p.access is distinct from $1;
+    if found then
+        perform torque_internal.clear_alarm('unauthorized', '', clock_timestamp());
+    end if;
+end
 $$;
-comment on function torque.api_access_changed() is
-    'The key or the address of the API is another one: polling that a refused key has stopped is'
-    ' tried again at once.';
+comment on function torque.access_is(text) is
+    'Told by the poller, of its key and address: where they are not those that the API has refused,'
+    ' polling that was stopped is tried again at once.';
 
 create or replace function torque.call_ended(
     call_id bigint,

@@ -7,7 +7,7 @@ grant execute
         torque.claim_call(text, text, text, timestamptz),
         torque.call_ended(bigint, timestamptz, integer, integer, timestamptz, integer),
         torque.call_dropped(bigint, timestamptz),
-        torque.api_access_changed(),
+        torque.access_is(text),
         torque.rate_limit_told(integer),
         torque.poll_for,
         torque.reconcile_next(timestamptz),

@@ -202,6 +202,12 @@ class Reconcile(WithShop):
         orderd.start()
         orderd.says("reconcile_stopped")
         wait.stays(lambda: len(self.api.log) == 1, 1, "a restart remembers that it was refused")
+        orderd.kill9()
+        self.api.fault_always, self.api.api_key = None, "another-key-which-is-the-right-one"
+        orderd.write_secrets({"api-key": self.api.api_key})
+        orderd.start()
+        orderd.wait_until(lambda: len(orders_in(self.database)) == 21,
+                          "a restart with another key polls at once", SOON)
 
     def test_a_corrected_key_is_tried_at_once_but_a_reload_alone_tries_nothing(self):
         self.fill(20)

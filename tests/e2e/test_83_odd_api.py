@@ -5,6 +5,7 @@
 import json
 import time
 
+import test_81_api_cli as api_cli
 from support import fake_torque, tap
 from test_80_reconcile import SOON, WithShop, orders_in, orders_of
 
@@ -120,6 +121,64 @@ class Pages(WithShop):
         orderd = self.start()
         self.wait_equal(orderd)
         orderd.wait_until(self.verified, "the windows are verified", SOON)
+
+
+class Lost(api_cli.Case):
+    """A cancel whose answer does not come."""
+
+    def cancel(self, fault, code):
+        self.shop.add("order_1", time.time())
+        self.orderd("sync", "order_1")
+        self.api.fault_of["/cancel"] = fault
+        out, err = self.orderd("cancel", "order_1", code=code)
+        self.assertIn("order_1 may have been cancelled all the same; it is looked up\n", err)
+        self.assertEqual(len([target for target in self.targets() if "/cancel" in target]), 1)
+        return out, err
+
+    def lookups(self):
+        return self.database.query("select order_id, priority from torque_internal.lookup")
+
+    def test_one_that_was_done_is_found_out(self):
+        out, err = self.cancel("lost", 0)
+        self.assertIn("order_1 is cancelled\n", err)
+        self.assertIn("status: cancelled\n", out)
+        self.assertEqual(self.order("order_1")[0], "cancelled")
+        self.assertEqual(self.lookups(), [])
+
+    def test_one_that_was_not_done_is_looked_up_again_by_the_poller(self):
+        for fault, code in (("reset", 69), ("503", 75), ("html", 69), ("cut_json", 69)):
+            with self.subTest(fault):
+                self.database = self.cluster.migrated()
+                self.config()
+                self.api.log.clear()
+                out, err = self.cancel(fault, code)
+                self.assertEqual(out, "")
+                self.assertIn("order_1 is pending\n", err)
+                self.assertIn("the poller looks order_1 up again\n", err)
+                self.assertEqual(self.lookups(), [["order_1", "operator"]])
+
+    def test_one_that_nobody_can_look_up_is_left_to_the_poller(self):
+        self.shop.add("order_1", time.time())
+        self.api.fault_always = "reset"
+        _, err = self.orderd("cancel", "order_1", code=69)
+        self.assertIn("the poller looks order_1 up again\n", err)
+        self.assertEqual(self.lookups(), [["order_1", "operator"]])
+
+    def test_one_that_was_refused_or_never_sent_is_not_in_doubt(self):
+        self.shop.add("order_1", time.time())
+        for fault, code in (("401", 77), ("403", 77)):
+            self.api.fault_of["/cancel"] = fault
+            self.assertNotIn("may have been", self.orderd("cancel", "order_1", code=code)[1])
+        self.config(base_url="http://127.0.0.1:1/v1")
+        self.assertNotIn("may have been", self.orderd("cancel", "order_1", code=69)[1])
+        self.assertEqual(self.lookups(), [])
+
+    def test_a_person_whose_key_is_refused_does_not_stop_the_service(self):
+        self.write("credentials/api-key", "a-key-that-nobody-knows")
+        for verb in ("show", "sync", "cancel"):
+            self.orderd(verb, "order_1", code=77)
+        self.assertEqual(self.database.query(
+            "select stopped_until, refusals from torque_internal.poller"), [[None, "0"]])
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ class Budget(unittest.TestCase):
 
     def test_a_wait_is_an_hour_at_most(self):
         for number in range(8):
-            self.ended(100_000 * number, 401)
+            self.ended(100_000 * number, 401, "tail")
         self.assertEqual(self.wait(700_001), 3599)
         self.session.query("update torque_internal.poller set stopped_until = %s" % time(10**7))
         self.assertEqual(self.wait(700_001), 3600)
@@ -257,19 +257,36 @@ class Budget(unittest.TestCase):
 
     def test_a_refused_key_stops_everybody_but_operators_ever_longer_up_to_an_hour(self):
         for number, minutes in enumerate((5, 10, 20, 40, 60, 60)):
-            self.ended(10_000 * number, 401 if number % 2 else 403)
+            self.ended(10_000 * number, 401 if number % 2 else 403, "tail")
             self.assertEqual(self.wait(10_000 * number), 60 * minutes)
         self.assertIn("unauthorized:", walks.alarms(self.session))
-        self.ended(50_001)
-        self.assertIsNotNone(self.claim(50_001))
+        self.ended(60_000, priority="tail")
+        self.assertIsNotNone(self.claim(60_001))
         self.assertNotIn("unauthorized:", walks.alarms(self.session))
-        self.ended(50_002, 401)
-        self.assertEqual(self.wait(50_002), 300)
+        self.ended(60_002, 401, "tail")
+        self.assertEqual(self.wait(60_002), 300)
+
+    def test_the_key_of_a_person_says_nothing_of_the_pollers(self):
+        self.ended(0, 401)
+        self.ended(1, 403)
+        self.assertIsNotNone(self.claim(2))
+        self.assertNotIn("unauthorized:", walks.alarms(self.session))
+        self.ended(3, 401, "tail")
+        self.ended(4)
+        self.assertEqual(self.wait(5), 298)
+        self.assertIn("unauthorized:", walks.alarms(self.session))
 
     def test_another_key_is_tried_at_once(self):
-        self.ended(0, 401)
-        self.session.query("select torque.api_access_changed()")
+        tell = "select torque.access_is(%s)"
+        self.session.query(tell % "'one'")
+        self.ended(0, 401, "tail")
+        self.session.query(tell % "'one'")
+        self.assertEqual(self.wait(1), 299)
+        self.session.query(tell % "'other'")
         self.assertIsNotNone(self.claim(1))
+        self.assertNotIn("unauthorized:", walks.alarms(self.session))
+        self.ended(2, 401, "tail")
+        self.assertEqual(self.wait(2), 300)
 
     # Book-keeping.
 

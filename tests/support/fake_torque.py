@@ -419,6 +419,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             status, body = self.route(method, parts, raw, now, fault)
         if fault == "slow":
             time.sleep(server.slow_seconds)
+        elif fault == "lost":  # done, and nobody is told
+            self.close_connection = True
+            return
         entry["status"] = status
         self.reply(status, body)
 

@@ -366,6 +366,33 @@ static void check_problem(void)
 		"nor a key that was cut short (%s)", got.problem.text);
 }
 
+static void check_access(void)
+{
+	static const struct {
+		const char *base_url, *key;
+	} others[] = {
+		{ "https://api.example/v1", "a-key-of-some-lengtH" },
+		{ "https://api.example/v2", KEY },
+		{ "https://api.example/v1", KEY },
+	};
+	char access[TORQUE_ACCESS_MAX], other[TORQUE_ACCESS_MAX];
+
+	torque_access(torque, access);
+	for (size_t i = 0; i < COUNT(others); i++) {
+		const struct torque_options options = { .base_url = others[i].base_url,
+			.ca_file = "",
+			.api_key = secret_copy(text_of(others[i].key)) };
+		struct problem problem;
+		struct torque *another = torque_new(NULL, &options, &problem);
+
+		torque_access(another, other);
+		CHECK((strcmp(access, other) == 0) == (i + 1 == COUNT(others)) &&
+				strlen(other) == TORQUE_ACCESS_MAX - 1 && !strstr(other, KEY),
+			"an access has a fingerprint of its own (%s)", other);
+		torque_free(another);
+	}
+}
+
 int main(void)
 {
 	const struct torque_options options = { .base_url = "https://api.example/v1",
@@ -374,6 +401,7 @@ int main(void)
 	struct problem problem;
 
 	torque = torque_new(NULL, &options, &problem);
+	check_access();
 	check_request();
 	check_statuses();
 	check_ends();
