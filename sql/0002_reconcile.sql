@@ -298,7 +298,7 @@ create table torque_internal.alarm (
     constraint alarm_alarm_check
         check (alarm in (
             'blind', 'unreachable', 'floor', 'incomplete', 'unauthorized', 'refused', 'missing',
-            'unusable', 'webhooks_silent', 'status_ignored'
+            'unusable', 'webhooks_silent', 'status_ignored', 'clock'
         ))
 );
 create index alarm_open_idx
@@ -326,6 +326,10 @@ create table torque_internal.poller (
     sweeps_known_to timestamptz,
     -- By how much the API's clock is ahead of ours, at least; negative: behind.
     clock_offset interval not null default '0',
+    -- The clock of the host that called last, when its uptime was last looked at,
+    uptime_at timestamptz,
+    -- and that uptime.
+    uptime_ms bigint,
     -- Calls a minute left to us by the last 429, and one more each minute since; null: all of them.
     allowance integer,
     -- When the last 429 came.

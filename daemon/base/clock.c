@@ -15,11 +15,19 @@ static struct timespec ask(clockid_t clock)
 	return now;
 }
 
+static int64_t milliseconds(struct timespec time)
+{
+	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 int64_t clock_mono_ms(void)
 {
-	struct timespec now = ask(CLOCK_MONOTONIC);
+	return milliseconds(ask(CLOCK_MONOTONIC));
+}
 
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+int64_t clock_uptime_ms(void)
+{
+	return milliseconds(ask(CLOCK_BOOTTIME));
 }
 
 int64_t clock_wall_us(void)

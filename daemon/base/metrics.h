@@ -46,7 +46,9 @@ enum metric {
 	METRIC_RECONCILE_CONNECTED, /* gauge: 1 or 0, as the next two */
 	METRIC_RECONCILE_STANDBY,   /* another process polls */
 	METRIC_RECONCILE_STOPPED,   /* the API refuses the key */
-	METRIC_RECONCILE_BEHIND,    /* gauge: seconds, as the database told last */
+	METRIC_CLOCK_AHEAD_OF_API,  /* gauge: seconds, negative: behind; as the next one */
+	METRIC_CLOCK_AHEAD_OF_DATABASE,
+	METRIC_RECONCILE_BEHIND, /* gauge: seconds, as the database told last */
 	METRIC_ALARMS_OPEN,
 	METRIC_RELOADS,
 	METRIC_RELOADS_REFUSED,

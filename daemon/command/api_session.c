@@ -154,12 +154,12 @@ static void wait_for(struct api_session *ask, int64_t wait_ms)
 static bool try_claim(
 	struct api_session *ask, const char *purpose, const char *order_id, int64_t *ret_wait_ms)
 {
-	char now[STAMP_TEXT_MAX];
+	char now[STAMP_TEXT_MAX], uptime[CALL_RECORD_NUMBER_MAX];
 	const char *id, *wait;
 	uint64_t wait_ms = 0;
 
-	stamp_format(clock_wall_us(), now); /* by the clock that its end is told by */
-	if (!tell(ask, call_record_claim(purpose, order_id, now)) ||
+	call_record_now(now, uptime);
+	if (!tell(ask, call_record_claim(purpose, order_id, now, uptime)) ||
 		blocking_rows(ask->session) == 0) {
 		return false;
 	}

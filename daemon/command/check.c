@@ -240,6 +240,13 @@ static void check_offline(const struct command *command, struct faults *faults)
 	"select coalesce(string_agg(f, ', '), '') from unnest($1::text[]) f "                      \
 	"where not coalesce(has_function_privilege(to_regproc(f), 'execute'), false)"
 
+/* How far the clock of this host is off, when it is by more than so many seconds. */
+#define CLOCK_QUESTION                                                                             \
+	"select format('%s s %s', abs(s.ahead)::bigint, "                                          \
+	"case when s.ahead > 0 then 'ahead of' else 'behind' end) "                                \
+	"from (select extract(epoch from $1::timestamptz - clock_timestamp()) as ahead) as s "     \
+	"where abs(s.ahead) > $2::integer"
+
 /* What everybody may do with the database, as what takes it away. */
 #define OPEN_QUESTION                                                                              \
 	"select 'revoke ' || string_agg(lower(a.privilege_type), ', ' order by a.privilege_type) " \
@@ -279,6 +286,22 @@ static struct store_call open_call(const struct config *config)
 	return (struct store_call){ .statement = OPEN_QUESTION };
 }
 
+/* The database's clock bounds the time of what the API says without a Date. */
+static struct store_call clock_call(const struct config *config)
+{
+	static char now[STAMP_TEXT_MAX], most_s[8];
+
+	(void)config;
+	stamp_format(clock_wall_us(), now);
+	snprintf(most_s, sizeof(most_s), "%d", CHECK_CLOCK_S);
+	return (struct store_call){
+		.statement = CLOCK_QUESTION,
+		.param_count = 2,
+		.params = { { .bytes = now, .len = strlen(now) },
+			{ .bytes = most_s, .len = strlen(most_s) } },
+	};
+}
+
 static const struct question {
 	struct store_call (*call)(const struct config *config);
 	const char *before, *after; /* what is wrong */
@@ -287,6 +310,7 @@ static const struct question {
 	{ rights_call, "the role may not execute ", "; run orderd migrate, which grants it",
 		false },
 	{ shop_call, "", "", false },
+	{ clock_call, "the clock of this host is ", " the database's; have both set by NTP", true },
 	{ open_call,
 		"whoever may log in to this server gets into the database; unless that is "
 		"meant, run there: ",
@@ -410,16 +434,13 @@ static void judge_answer(
 		config, CONFIG_TORQUE_BASE_URL, faults, ": %s: %s", said, answer->problem.text);
 }
 
-/* By no more than the answer proves: its Date is cut to the second, and was written between our
- * request and the end of the answer. */
 static void check_clock(
 	const struct config *config, const struct torque_answer *answer, struct faults *faults)
 {
-	int64_t ahead_s = (answer->asked_us - answer->date_us) / SECOND_US - 1;
-	int64_t behind_s = (answer->date_us - answer->answered_us) / SECOND_US;
+	int64_t ahead_s = torque_clock_ahead_s(answer);
 	int64_t tolerance_ms = config_settings(config)->webhook.tolerance_ms;
-	int64_t apart_s = ahead_s > behind_s ? ahead_s : behind_s;
-	const char *side = ahead_s > behind_s ? "ahead of" : "behind";
+	int64_t apart_s = ahead_s > 0 ? ahead_s : -ahead_s;
+	const char *side = ahead_s > 0 ? "ahead of" : "behind";
 
 	if (answer->date_us == 0) {
 		config_warn(config, CONFIG_TORQUE_BASE_URL, faults,

@@ -39,6 +39,13 @@ static int judge(const char *order_id, const char *outcome)
 			order_id);
 		return EX_DATAERR;
 	}
+	if (strcmp(outcome, "older") == 0) {
+		fprintf(stderr,
+			"orderd: %s: something newer than the answer is known, and it says "
+			"otherwise; try again, and orderd check --online compares the clocks\n",
+			order_id);
+		return EX_TEMPFAIL;
+	}
 	fprintf(stderr, "orderd: %s: the answer was not taken in (%s); try again\n", order_id,
 		outcome);
 	return EX_TEMPFAIL;

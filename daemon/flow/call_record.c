@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "order/api_answer.h"
 
@@ -43,13 +44,21 @@ static struct store_param word(const char *string)
 			 : (struct store_param){ .bytes = NULL };
 }
 
-struct store_call call_record_claim(const char *purpose, const char *order_id, const char *now)
+void call_record_now(char ret_now[STAMP_TEXT_MAX], char ret_uptime[CALL_RECORD_NUMBER_MAX])
+{
+	stamp_format(clock_wall_us(), ret_now);
+	say_number(clock_uptime_ms(), 0, ret_uptime);
+}
+
+struct store_call call_record_claim(
+	const char *purpose, const char *order_id, const char *now, const char *uptime)
 {
 	return (struct store_call){
 		.statement = "select call_id, wait_ms from torque.claim_call('operator', $1::text, "
-			     "$2::text, $3::timestamptz)",
-		.param_count = 3,
-		.params = { word(purpose), word(order_id ? order_id : ""), word(now) },
+			     "$2::text, $3::timestamptz, $4::bigint)",
+		.param_count = 4,
+		.params = { word(purpose), word(order_id ? order_id : ""), word(now),
+			word(uptime) },
 	};
 }
 

@@ -25,9 +25,13 @@ struct call_record {
 /* All but the call_id. */
 void call_record_answer(struct call_record *call_record, const struct torque_answer *answer);
 
-/* An operator's place in the budget, by the clock that its end is told by. Parameters are borrowed;
- * order_id NULL: the answer is not to be taken in. */
-struct store_call call_record_claim(const char *purpose, const char *order_id, const char *now);
+/* Now, by the clock that the end of a call is told by, and by one that nobody sets. */
+void call_record_now(char ret_now[STAMP_TEXT_MAX], char ret_uptime[CALL_RECORD_NUMBER_MAX]);
+
+/* An operator's place in the budget. Parameters are borrowed; order_id NULL: the answer is not to
+ * be taken in. */
+struct store_call call_record_claim(
+	const char *purpose, const char *order_id, const char *now, const char *uptime);
 
 /* Parameters are borrowed from call_record and body; NULs end those of call_record. */
 struct store_call call_record_ended(const struct call_record *call_record);

@@ -43,6 +43,7 @@ enum plan_column {
 	PLAN_BEHIND,
 	PLAN_ALARMS,
 	PLAN_BLIND,
+	PLAN_CLOCK_AHEAD,
 	PLAN_COLUMNS,
 };
 
@@ -147,11 +148,12 @@ static void take_change(struct reconcile *reconcile)
  * answers: by a database's that is ahead of it every wait which the API asked for would be over. */
 static bool plan_next(struct reconcile *reconcile)
 {
-	char now[STAMP_TEXT_MAX], limit[CALL_RECORD_NUMBER_MAX], access[TORQUE_ACCESS_MAX];
+	char now[STAMP_TEXT_MAX], uptime[CALL_RECORD_NUMBER_MAX];
+	char limit[CALL_RECORD_NUMBER_MAX], access[TORQUE_ACCESS_MAX];
 	struct store_call calls[3];
 	size_t count = 0;
 
-	stamp_format(clock_wall_us(), now);
+	call_record_now(now, uptime);
 	snprintf(limit, sizeof(limit), "%" PRId64, reconcile->limit);
 	if (!reconcile->access_told) {
 		torque_access(reconcile->torque, access);
@@ -171,10 +173,11 @@ static bool plan_next(struct reconcile *reconcile)
 	calls[count++] = (struct store_call){
 		.statement = "select action, call_id, wait_ms, order_id, details, created_from, "
 			     "created_to, status, page_limit, page_offset, priority, "
-			     "behind_s, alarms_open, blind "
-			     "from torque.reconcile_next($1::timestamptz)",
-		.param_count = 1,
-		.params = { { .bytes = now, .len = strlen(now) } },
+			     "behind_s, alarms_open, blind, clock_ahead_s "
+			     "from torque.reconcile_next($1::timestamptz, $2::bigint)",
+		.param_count = 2,
+		.params = { { .bytes = now, .len = strlen(now) },
+			{ .bytes = uptime, .len = strlen(uptime) } },
 	};
 	return store_run(reconcile->store, calls, count, next_planned, reconcile);
 }
@@ -349,6 +352,14 @@ static void refold(struct reconcile *reconcile)
 	}
 }
 
+static void note_clock(struct text ahead_s)
+{
+	bool behind = text_has_prefix(ahead_s, TEXT("-"));
+	int64_t apart_s = number(behind ? text_without_prefix(ahead_s, TEXT("-")) : ahead_s, 0);
+
+	metrics_set(METRIC_CLOCK_AHEAD_OF_DATABASE, behind ? -apart_s : apart_s);
+}
+
 static void next_planned(void *tag, const struct store_result *result)
 {
 	struct reconcile *reconcile = tag;
@@ -363,6 +374,7 @@ static void next_planned(void *tag, const struct store_result *result)
 	standing_note_standby(&reconcile->standing, column_is(result, PLAN_ACTION, "standby"));
 	standing_note_sight(&reconcile->standing, column(result, PLAN_BLIND),
 		number(column(result, PLAN_BEHIND), 0), number(column(result, PLAN_ALARMS), 0));
+	note_clock(column(result, PLAN_CLOCK_AHEAD));
 	if (column_is(result, PLAN_ACTION, "stopped")) {
 		if (!reconcile->standing.stopped) { /* it was so before this process began */
 			problem_say(&reconcile->problem, "the API refuses the key");

@@ -20,6 +20,8 @@ enum {
 	SHOWN_MAX = 80,  /* of a field that is named in a problem */
 };
 
+static const int64_t second_us = 1000000;
+
 struct torque {
 	struct client *client;
 	char *base_url;
@@ -85,7 +87,7 @@ bool torque_ask(struct torque *torque, const struct torque_call *call, torque_do
 	snprintf(torque->order_id, sizeof(torque->order_id), "%.*s", (int)call->order_id.len,
 		call->order_id.ptr ? call->order_id.ptr : "");
 	torque->asked_us = clock_wall_us();
-	torque->asked_ms = clock_mono_ms();
+	torque->asked_ms = clock_uptime_ms();
 	torque->done = done;
 	torque->tag = tag;
 	return true;
@@ -378,10 +380,11 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	struct client_answer readable = *arrived;
 	const struct client_answer *client = &readable;
 	struct torque *torque = tag;
+	int64_t took_ms = clock_uptime_ms() - torque->asked_ms;
 	struct torque_answer answer = {
 		.status = client->status,
 		.asked_us = torque->asked_us,
-		.answered_us = clock_wall_us(),
+		.answered_us = torque->asked_us + took_ms * 1000,
 		.remaining = -1,
 	};
 
@@ -400,8 +403,22 @@ static void answer_arrived(void *tag, const struct client_answer *arrived)
 	}
 	say_problem(client, &answer);
 	metrics_add((enum metric)(METRIC_API_GOOD + (int)answer.end), 1);
-	metrics_observe(HISTOGRAM_API_SECONDS, (double)(clock_mono_ms() - torque->asked_ms) / 1000);
+	metrics_observe(HISTOGRAM_API_SECONDS, (double)took_ms / 1000);
+	if (answer.date_us > 0) {
+		metrics_set(METRIC_CLOCK_AHEAD_OF_API, torque_clock_ahead_s(&answer));
+	}
 	torque->done(torque->tag, &answer);
+}
+
+int64_t torque_clock_ahead_s(const struct torque_answer *answer)
+{
+	int64_t ahead_s = (answer->asked_us - answer->date_us) / second_us - 1;
+	int64_t behind_s = (answer->date_us - answer->answered_us) / second_us;
+
+	if (answer->date_us == 0) {
+		return 0;
+	}
+	return ahead_s > 0 ? ahead_s : behind_s > 0 ? -behind_s : 0;
 }
 
 bool torque_end_has_status(enum torque_end end)

@@ -54,16 +54,16 @@ enum torque_end {
 
 struct torque_answer {
 	enum torque_end end;
-	bool maybe_done;  /* nobody says that what was to be done was not */
-	unsigned status;  /* whoever sent it; 0: there was no answer */
-	int64_t asked_us; /* wall time of the start of the request: the as_of of its facts */
-	int64_t answered_us;
-	struct text body;              /* borrowed during the callback */
-	int64_t date_us;               /* the server's Date; 0 = absent */
-	int64_t remaining;             /* X-RateLimit-Remaining, or its like; -1 = absent */
-	int64_t reset_us;              /* X-RateLimit-Reset, or its like; 0 = absent */
-	int64_t limit;                 /* X-RateLimit-Limit; 0 = absent or unreadable */
-	int64_t retry_after_s;         /* 0 = absent or unreadable */
+	bool maybe_done;       /* nobody says that what was to be done was not */
+	unsigned status;       /* whoever sent it; 0: there was no answer */
+	int64_t asked_us;      /* wall time of the start of the request: the as_of of its facts */
+	int64_t answered_us;   /* by what has passed since, however the clock was set */
+	struct text body;      /* borrowed during the callback */
+	int64_t date_us;       /* the server's Date; 0 = absent */
+	int64_t remaining;     /* X-RateLimit-Remaining, or its like; -1 = absent */
+	int64_t reset_us;      /* X-RateLimit-Reset, or its like; 0 = absent */
+	int64_t limit;         /* X-RateLimit-Limit; 0 = absent or unreadable */
+	int64_t retry_after_s; /* 0 = absent or unreadable */
 	struct api_answer_error error; /* valid with has_error */
 	bool has_error;
 	struct problem problem; /* "" with TORQUE_GOOD */
@@ -85,6 +85,11 @@ bool torque_can_ask(const struct torque_call *call);
 /* False: a call is running, or !torque_can_ask(). */
 bool torque_ask(
 	struct torque *torque, const struct torque_call *call, torque_done *done, void *tag);
+
+/* By how many seconds the clock of this host is ahead of the API's; negative: behind. By no more
+ * than the answer proves: its Date is cut to the second, and was written between our request and
+ * the end of the answer. 0 without a Date. */
+int64_t torque_clock_ahead_s(const struct torque_answer *answer);
 
 /* It has a status that counts. */
 bool torque_end_has_status(enum torque_end end);

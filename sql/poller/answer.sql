@@ -2,9 +2,8 @@
 
 set search_path = pg_catalog, pg_temp;
 
--- By how much the API's clock is ahead of ours, no more than its Date header proves; a Date that is
--- minutes off proves nothing.
-create function torque_internal.clock_offset(
+-- By how much the API's clock is ahead of ours, no more than its Date header proves.
+create function torque_internal.clock_skew(
     server_date timestamptz,
     asked timestamptz,
     answered timestamptz
@@ -14,17 +13,34 @@ language sql
 immutable
 as $$
     select case
-        when o.least_offset > interval '0' and o.least_offset < interval '5 minutes'
-            then o.least_offset
-        when o.most_offset < interval '0' and o.most_offset > interval '-5 minutes'
-            then o.most_offset
-        else interval '0'
+        when server_date is null then null
+        else
+            greatest(server_date - answered, '0')
+                + least(server_date + interval '1 second' - asked, '0')
     end
-    from (
-        select
-            server_date - answered as least_offset,
-            server_date + interval '1 second' - asked as most_offset
-    ) as o
+$$;
+
+-- A Date that is minutes off proves nothing of the time.
+create function torque_internal.clock_offset(skew interval)
+returns interval
+language sql
+immutable
+as $$
+    select case when abs(extract(epoch from skew)) < 300 then skew else interval '0' end
+$$;
+
+-- When what an answer says was so. A fact that is dated ahead outranks all that comes after it, so
+-- that our own clock is believed no further than the API's Date or, where that is no proof, the
+-- database's clock.
+create function torque_internal.as_of(skew interval, asked timestamptz)
+returns timestamptz
+language sql
+volatile
+as $$
+    select case
+        when skew < interval '5 minutes' then asked + skew
+        else least(asked, clock_timestamp())
+    end
 $$;
 
 -- The call that an answer belongs to, ended; null when it is not one that is waited for.
@@ -111,7 +127,7 @@ begin
         select
         from torque.reconcile_window t
         where t.kind = w.kind
-            and t.verdict in ('open', 'incomplete', 'suspicious')
+            and t.verdict in ('open', 'incomplete')
             and t.problem = 'row_without_id'
             and t.window_id <> w.window_id
     ) then
@@ -148,8 +164,9 @@ set jit = off
 as $$
 declare
     at constant timestamptz := coalesce($3, clock_timestamp());
-    ahead constant interval := torque_internal.clock_offset($4, $2, at);
-    as_of constant timestamptz := $2 + ahead;
+    skew constant interval := torque_internal.clock_skew($4, $2, at);
+    ahead constant interval := torque_internal.clock_offset(skew);
+    as_of constant timestamptz := torque_internal.as_of(skew, $2);
     rows constant integer[] := array[coalesce(cardinality($12), 0)];
     c torque_internal.api_call;
     p torque_internal.poller;
@@ -186,6 +203,7 @@ begin
         $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
     );
     seen := torque_internal.read_page($7, $8, $9, least(c.page_limit, p.page_cap), listed, w);
+    perform torque_internal.judge_clock('API', -skew, at);
     perform torque_internal.tell_odd_rows(listed, w, at);
     busy := torque_internal.take_rows(listed, w, as_of, at);
     if torque_internal.learn_filters(p, w, seen, c, at) then
@@ -328,6 +346,26 @@ comment on function torque.reconcile_failed(
     'Ends a call that brought nothing to use. kind: rate_limited, unauthorized, not_found, refused,'
     ' server_error, unreachable, untrusted, late or malformed.';
 
+-- The order is as the fact says, as far as it says anything.
+create function torque_internal.is_as_told(o torque.orders, fact torque_internal.fact)
+returns boolean
+language sql
+stable
+as $$
+    select o.order_id is not null
+        and coalesce(
+            case
+                when torque_internal.status_of(fact.claimed_status) is null then
+                    o.raw_status = fact.claimed_status
+                else o.status = torque_internal.status_of(fact.claimed_status)
+            end,
+            fact.claimed_status is null
+        )
+        and (fact.total is null or o.total is not distinct from fact.total)
+        and (fact.currency is null or o.currency is not distinct from fact.currency)
+        and (fact.item_count is null or o.item_count is not distinct from fact.item_count)
+$$;
+
 create or replace function torque.reconcile_lookup(
     call_id bigint,
     asked_at timestamptz,
@@ -353,7 +391,8 @@ set jit = off
 as $$
 declare
     at constant timestamptz := coalesce($3, clock_timestamp());
-    as_of constant timestamptz := $2 + torque_internal.clock_offset($4, $2, at);
+    as_of constant timestamptz :=
+        torque_internal.as_of(torque_internal.clock_skew($4, $2, at), $2);
     rows constant integer[] := array[coalesce(cardinality($9), 0)];
     fact constant torque_internal.fact := (torque_internal.facts(
         $7, null, array_fill('lookup'::text, rows), null, null, $8, array_fill(as_of, rows),
@@ -362,7 +401,7 @@ declare
     ))[1];
     c torque_internal.api_call;
     was text;
-    becomes text;
+    becomes torque.orders;
     outcome text;
 begin
     select t.*
@@ -398,25 +437,31 @@ begin
         where l.order_id = c.order_id;
         return torque_internal.log_call($1, outcome);
     end if;
-    select o.status
+    select o.*
     into becomes
     from torque.orders o
     where o.order_id = c.order_id;
-    if was <> becomes and becomes = torque_internal.status_of(fact.claimed_status) then
+    if was <> becomes.status
+        and becomes.status = torque_internal.status_of(fact.claimed_status)
+    then
         perform torque_internal.note_drift(
-            c.order_id, 'status', 'lookup', null, was, becomes, at, true
+            c.order_id, 'status', 'lookup', null, was, becomes.status, at, true
         );
     end if;
     perform torque_internal.looked_up(c.order_id, $2, at);
     return torque_internal.log_call(
         $1,
-        case when was is distinct from becomes then 'applied' else 'agreed' end
+        case
+            when not torque_internal.is_as_told(becomes, fact) then 'older'
+            when was is distinct from becomes.status then 'applied'
+            else 'agreed'
+        end
     );
 end
 $$;
 comment on function torque.reconcile_lookup is
-    'Takes an answer of order-status in, in a word: applied, agreed, busy, quarantined,'
-    ' malformed (about another order) or superseded.';
+    'Takes an answer of order-status in, in a word: applied, agreed, older (than what is known,'
+    ' which says otherwise), busy, quarantined, malformed (about another order) or superseded.';
 
 -- A person who cancels waits for seconds rather than be told that the database does not know.
 create or replace function torque.order_cancelled(
@@ -441,7 +486,8 @@ set jit = off
 as $$
 declare
     at constant timestamptz := coalesce($2, clock_timestamp());
-    as_of constant timestamptz := $1 + torque_internal.clock_offset($3, $1, at);
+    as_of constant timestamptz :=
+        torque_internal.as_of(torque_internal.clock_skew($3, $1, at), $1);
     facts constant torque_internal.fact[] := torque_internal.facts(
         $4, null, array['operator'], null, null, $5, array[as_of], array[at], $6, $7, $8, $9, $10,
         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,

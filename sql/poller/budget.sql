@@ -98,6 +98,30 @@ begin
 end
 $$;
 
+-- Two clocks that are further apart than a person would notice are an alarm.
+create function torque_internal.judge_clock(other text, ahead interval, at timestamptz)
+returns void
+language plpgsql
+as $$
+declare
+    apart_max constant integer := 60;
+    seconds constant bigint := extract(epoch from ahead)::bigint;
+begin
+    if abs(seconds) > apart_max then
+        perform torque_internal.raise_lasting(
+            'clock', other,
+            format(
+                'the clock of this host is %s s %s that of the %s', abs(seconds),
+                case when seconds > 0 then 'ahead of' else 'behind' end, other
+            ),
+            at
+        );
+    elsif seconds is not null then
+        perform torque_internal.clear_alarm('clock', other, at);
+    end if;
+end
+$$;
+
 -- Also the lock under which calls are planned, claimed and ended: one transaction at a time. Not
 -- that of the row, which would be written to the disk although nothing has changed.
 -- Whoever takes a page in has it for some tenths of a second, more than the lock_timeout of
@@ -232,11 +256,55 @@ as $$
     ))::bigint
 $$;
 
+-- Places are counted by the caller's clock, which somebody may set: the host's uptime proves how
+-- much of the time that has passed by it really has. What it was set ahead by is moved along with
+-- it, as are the waits that the API asked for. An uptime of another host, or of before it was
+-- started, proves less than has passed: then a place is free rather too late.
+create function torque_internal.keep_time(at timestamptz, uptime_ms bigint)
+returns void
+language plpgsql
+as $$
+declare
+    remembered constant interval := '10 minutes';
+    least_step constant interval := '100 milliseconds';
+    p torque_internal.poller;
+    step interval;
+begin
+    select t.*
+    into p
+    from torque_internal.poller t;
+    step := at - p.uptime_at - (uptime_ms - p.uptime_ms) * interval '1 millisecond';
+    if uptime_ms is null
+        or uptime_ms >= p.uptime_ms and step between -least_step and least_step
+    then
+        return;
+    end if;
+    if uptime_ms >= p.uptime_ms and step > least_step then
+        update torque_internal.api_call as c
+        set
+            claimed_at = c.claimed_at + step,
+            answered_at = c.answered_at + step
+        where c.claimed_at > p.uptime_at - remembered;
+        update torque_internal.poller as t
+        set
+            limited_at = t.limited_at + step,
+            blocked_until = t.blocked_until + step,
+            floor_until = t.floor_until + step,
+            backing_off_until = t.backing_off_until + step;
+    end if;
+    update torque_internal.poller as t
+    set
+        uptime_at = at,
+        uptime_ms = keep_time.uptime_ms;
+end
+$$;
+
 create or replace function torque.claim_call(
     priority text,
     purpose text,
     order_id text default null,
     now timestamptz default clock_timestamp(),
+    uptime_ms bigint default null,
     out call_id bigint,
     out wait_ms bigint
 )
@@ -250,6 +318,8 @@ declare
     possible_at timestamptz;
 begin
     -- Only a statement after the wait sees the calls of those who were waited for.
+    perform torque_internal.lock_poller();
+    perform torque_internal.keep_time(at, $5);
     p := torque_internal.lock_poller();
     possible_at := torque_internal.call_possible_at(p, $1, at);
     wait_ms := torque_internal.milliseconds(possible_at, at);
@@ -261,7 +331,7 @@ begin
     end if;
 end
 $$;
-comment on function torque.claim_call(text, text, text, timestamptz) is
+comment on function torque.claim_call(text, text, text, timestamptz, bigint) is
     'Takes a place in the API''s budget for one call; without a call_id there is none yet, and'
     ' wait_ms says when to ask again. Tell torque.call_ended() when it is over; of an order_id''s'
     ' lookup torque.reconcile_lookup() or torque.reconcile_failed().';

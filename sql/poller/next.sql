@@ -175,6 +175,7 @@ $$;
 
 create or replace function torque.reconcile_next(
     now timestamptz default clock_timestamp(),
+    uptime_ms bigint default null,
     out action text,
     out call_id bigint,
     out wait_ms bigint,
@@ -188,7 +189,8 @@ create or replace function torque.reconcile_next(
     out priority text,
     out behind_s bigint,
     out alarms_open integer,
-    out blind text
+    out blind text,
+    out clock_ahead_s bigint
 )
 language plpgsql
 security definer
@@ -212,6 +214,11 @@ begin
         return;
     end if;
     perform torque_internal.lock_poller();
+    perform torque_internal.keep_time(at, $2);
+    if $2 is not null then -- else at is a time of the caller's own
+        clock_ahead_s := extract(epoch from at - clock_timestamp());
+        perform torque_internal.judge_clock('database', at - clock_timestamp(), at);
+    end if;
     perform torque_internal.plan_work(at);
     p := torque_internal.lock_poller();
 
@@ -284,7 +291,7 @@ begin
     into reconcile_next.call_id;
 end
 $$;
-comment on function torque.reconcile_next(timestamptz) is
+comment on function torque.reconcile_next(timestamptz, bigint) is
     'What the poller does next. action: list or lookup (a call of the API, for which a place in the'
     ' budget is taken), wait (wait_ms), standby (another session polls) or stopped (the API refuses'
     ' the key; wait_ms). behind_s: for how long nothing has said that all of the newest orders are'

@@ -4,13 +4,13 @@ set search_path = pg_catalog, pg_temp;
 
 grant execute
     on function
-        torque.claim_call(text, text, text, timestamptz),
+        torque.claim_call(text, text, text, timestamptz, bigint),
         torque.call_ended(bigint, timestamptz, integer, integer, timestamptz, integer),
         torque.call_dropped(bigint, timestamptz),
         torque.access_is(text),
         torque.rate_limit_told(integer),
         torque.poll_for,
-        torque.reconcile_next(timestamptz),
+        torque.reconcile_next(timestamptz, bigint),
         torque.reconcile_page,
         torque.reconcile_lookup,
         torque.reconcile_failed(

@@ -132,7 +132,8 @@ comment on column torque.reconcile_alarm.alarm is
     ' API does not answer), floor (what is left of its limit is the merchant''s own), incomplete'
     ' (windows), unauthorized (the API refuses the key), refused (it refuses a request),'
     ' missing (orders that it does not know any more), unusable (orders of which it tells what'
-    ' cannot be taken in), webhooks_silent, status_ignored (it does not filter by it).';
+    ' cannot be taken in), webhooks_silent, status_ignored (it does not filter by it), clock (ours'
+    ' is more than a minute off the API''s or the database''s).';
 comment on column torque.reconcile_alarm.subjects is
     'How many orders or sweeps it is about now.';
 comment on column torque.reconcile_alarm.example is

@@ -84,8 +84,8 @@ class Budget(unittest.TestCase):
         self.ended(0, status=500)
         self.session.query("update torque_internal.poller set backing_off_until = null")
         self.assertEqual(self.session.query("select torque.call_dropped(%s, %s)" % (
-            self.claim(1), time(2))), [["dropped"]])
-        self.assertEqual(self.wait(3), 57)
+            self.claim(1, "operator"), time(2))), [["dropped"]])
+        self.assertEqual(self.wait(3, "operator"), 57)
         self.assertEqual(self.session.query(
             "select failures, backing_off_until from torque_internal.poller"), [["1", None]])
 

@@ -131,7 +131,8 @@ class Answers(Rules):
                              (-300, -299), (-301, 0), (9999, 0), (-9999, 0)):
             with self.subTest(date):
                 self.assertEqual(offset, float(self.value(
-                    "extract(epoch from torque_internal.clock_offset(%s, %s, %s))" % (
+                    "extract(epoch from torque_internal.clock_offset("
+                    "torque_internal.clock_skew(%s, %s, %s)))" % (
                         time(date), time(0), time(2)))))
 
     def test_404_once_is_no_proof_and_twice_within_the_hour_is_none(self):

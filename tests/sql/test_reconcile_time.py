@@ -350,8 +350,8 @@ class Time(unittest.TestCase):
 
     def test_a_lookup_taken_as_of_its_arrival_would_be_noticed(self):
         database = self.cluster.migrated()
-        plant(database, "torque.reconcile_lookup", "as_of constant timestamptz := $2 + ",
-              "as_of constant timestamptz := $3 + ")
+        plant(database, "torque.reconcile_lookup", "clock_skew($4, $2, at), $2)",
+              "clock_skew($4, $2, at), $3)")
         with database.session(seconds=60) as session:
             self.assertTrue(self.interleave(session, random.Random(SEED), "b"))
 

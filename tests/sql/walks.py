@@ -51,6 +51,7 @@ class Plan(NamedTuple):
     behind_s: str
     alarms_open: str
     blind: str
+    clock_ahead_s: str
 
 
 class Poller:
