@@ -181,5 +181,28 @@ class Lost(api_cli.Case):
             "select stopped_until, refusals from torque_internal.poller"), [[None, "0"]])
 
 
+class Clocks(api_cli.Case):
+    def test_sync_agrees_only_with_what_the_order_is(self):
+        self.shop.add("order_1", time.time())
+        self.api.clock_ahead = 200
+        self.orderd("sync", "order_1")
+        self.api.clock_ahead = 0
+        self.shop.move("order_1", "completed", time.time())
+        out, err = self.orderd("sync", "order_1", code=75)
+        self.assertEqual(out, "order_1 completed older\n")
+        self.assertIn("order_1: something newer than the answer is known", err)
+        self.assertEqual(self.order("order_1")[0], "pending")
+
+    def test_check_compares_the_clock_of_the_database(self):
+        for ahead, words in (("10 minutes", "600 s behind"), ("-10 minutes", "600 s ahead of")):
+            self.database.query("""
+                set allow_system_table_mods = on;
+                create or replace function pg_catalog.clock_timestamp() returns timestamptz
+                language sql volatile as $$ select statement_timestamp() + interval '%s' $$
+                """ % ahead)
+            self.assertTrue([said for said in self.json("check", "--online")["warnings"]
+                             if "the clock of this host is %s the database's" % words in said])
+
+
 if __name__ == "__main__":
     tap.main()
