@@ -62,7 +62,6 @@ struct reconcile {
 	struct standing standing;
 	unsigned refusals; /* by the database, one after the other */
 	int64_t wait_ms;   /* valid while orders are folded anew: until the next plan */
-
 	int64_t limit,
 		limit_told;    /* the API's, as it told it last, and the database of it; 0: none */
 	enum torque_kind kind; /* of the last call, as are the next two */
@@ -157,18 +156,17 @@ static bool plan_next(struct reconcile *reconcile)
 	snprintf(limit, sizeof(limit), "%" PRId64, reconcile->limit);
 	if (!reconcile->access_told) {
 		torque_access(reconcile->torque, access);
-		calls[count++] = (struct store_call){
-			.statement = "select torque.access_is($1::text)",
-			.param_count = 1,
-			.params = { { .bytes = access, .len = strlen(access) } },
-		};
+		calls[count++] =
+			(struct store_call){ .statement = "select torque.access_is($1::text)",
+				.param_count = 1,
+				.params = { text_param(access) } };
 	}
 	if (reconcile->limit != reconcile->limit_told) {
-		calls[count++] = (struct store_call){
-			.statement = "select torque.rate_limit_told($1::integer)",
-			.param_count = 1,
-			.params = { { .bytes = limit, .len = strlen(limit) } },
-		};
+		calls[count++] =
+			(struct store_call){ .statement =
+						     "select torque.rate_limit_told($1::integer)",
+				.param_count = 1,
+				.params = { text_param(limit) } };
 	}
 	calls[count++] = (struct store_call){
 		.statement = "select action, call_id, wait_ms, order_id, details, created_from, "
@@ -176,8 +174,7 @@ static bool plan_next(struct reconcile *reconcile)
 			     "behind_s, alarms_open, blind, clock_ahead_s "
 			     "from torque.reconcile_next($1::timestamptz, $2::bigint)",
 		.param_count = 2,
-		.params = { { .bytes = now, .len = strlen(now) },
-			{ .bytes = uptime, .len = strlen(uptime) } },
+		.params = { text_param(now), text_param(uptime) },
 	};
 	return store_run(reconcile->store, calls, count, next_planned, reconcile);
 }
@@ -352,14 +349,6 @@ static void refold(struct reconcile *reconcile)
 	}
 }
 
-static void note_clock(struct text ahead_s)
-{
-	bool behind = text_has_prefix(ahead_s, TEXT("-"));
-	int64_t apart_s = number(behind ? text_without_prefix(ahead_s, TEXT("-")) : ahead_s, 0);
-
-	metrics_set(METRIC_CLOCK_AHEAD_OF_DATABASE, behind ? -apart_s : apart_s);
-}
-
 static void next_planned(void *tag, const struct store_result *result)
 {
 	struct reconcile *reconcile = tag;
@@ -374,7 +363,7 @@ static void next_planned(void *tag, const struct store_result *result)
 	standing_note_standby(&reconcile->standing, column_is(result, PLAN_ACTION, "standby"));
 	standing_note_sight(&reconcile->standing, column(result, PLAN_BLIND),
 		number(column(result, PLAN_BEHIND), 0), number(column(result, PLAN_ALARMS), 0));
-	note_clock(column(result, PLAN_CLOCK_AHEAD));
+	standing_note_clock(column(result, PLAN_CLOCK_AHEAD));
 	if (column_is(result, PLAN_ACTION, "stopped")) {
 		if (!reconcile->standing.stopped) { /* it was so before this process began */
 			problem_say(&reconcile->problem, "the API refuses the key");
@@ -398,11 +387,9 @@ static void orders_refolded(void *tag, const struct store_result *result)
 	bool done = result->end != STORE_COMMITTED || text_equal(result->value, TEXT("0"));
 
 	if (result->end == STORE_REFUSED) {
-		struct text message = redacted(result);
-
 		log_event(LOG_ERROR, "refold_refused",
 			LOG_FIELDS(LOG_STRING("sqlstate", result->sqlstate),
-				LOG_TEXT("error", message)));
+				LOG_TEXT("error", redacted(result))));
 	}
 	plan_after(reconcile, done ? reconcile->wait_ms : 0);
 }
@@ -419,11 +406,9 @@ static void log_call(const struct reconcile *reconcile, const struct torque_answ
 {
 	int64_t took_ms = (answer->answered_us - answer->asked_us) / 1000;
 
-	if (answer->end == TORQUE_DROPPED) {
-		log_event(LOG_DEBUG, "api_dropped",
-			LOG_FIELDS(LOG_STRING("priority", reconcile->priority)));
-	} else if (answer->end == TORQUE_GOOD || is_unknown_order(reconcile, answer)) {
-		log_event(LOG_DEBUG, "api_answered",
+	if (answer->end == TORQUE_GOOD || is_unknown_order(reconcile, answer) ||
+		answer->end == TORQUE_DROPPED) {
+		log_event(LOG_DEBUG, answer->end == TORQUE_DROPPED ? "api_dropped" : "api_answered",
 			LOG_FIELDS(LOG_STRING("priority", reconcile->priority),
 				LOG_INT("status", answer->status), LOG_INT("ms", took_ms)));
 	} else {
@@ -467,7 +452,7 @@ static void call_answered(void *tag, const struct torque_answer *answer)
 	reconcile->limit = answer->limit > 0 ? answer->limit : reconcile->limit;
 	keep_answer(reconcile, answer);
 	reconcile->problem = reconcile->call_record.problem;
-	if (is_unknown_order(reconcile, answer)) {
+	if (is_unknown_order(reconcile, answer) || answer->end == TORQUE_DROPPED) {
 		reconcile->problem.text[0] = '\0';
 	}
 	if (torque_end_knows_key(answer->end)) {

@@ -44,3 +44,15 @@ void standing_note_sight(
 		log_event(LOG_INFO, "reconcile_sees", NULL);
 	}
 }
+
+void standing_note_clock(struct text ahead_s)
+{
+	bool behind = text_has_prefix(ahead_s, TEXT("-"));
+	uint64_t apart_s = 0;
+
+	if (text_to_u64(text_without_prefix(ahead_s, TEXT("-")), &apart_s) &&
+		apart_s <= INT32_MAX) {
+		metrics_set(METRIC_CLOCK_AHEAD_OF_DATABASE,
+			behind ? -(int64_t)apart_s : (int64_t)apart_s);
+	}
+}

@@ -20,6 +20,8 @@ struct standing {
 void standing_note_standby(struct standing *standing, bool standby);
 /* problem: why. */
 void standing_note_stopped(struct standing *standing, bool stopped, const char *problem);
+/* By how many seconds our clock is ahead of the database's; "-5": behind. */
+void standing_note_clock(struct text ahead_s);
 /* because: "" or why the newest orders are not seen; behind_s: for how long nothing has said that
  * they are. */
 void standing_note_sight(

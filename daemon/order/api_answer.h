@@ -21,8 +21,8 @@ bool api_answer_is_json(struct text content_type);
 /* Without the byte order mark that some write in front. */
 struct text api_answer_body(struct text body);
 
-/* {"success":true,"orders":[{…},…],"pagination":{"total":N,…}} and each row an object, for those who
- * take it as a whole. */
+/* {"success":true,"orders":[{…},…],"pagination":{"total":N,…}} and each row an object, for those
+ * who take it as a whole. */
 bool api_answer_is_list(struct text body, struct json_room *room);
 
 /* {"success":true,"checkoutUrl":"…",…} */
