@@ -227,7 +227,7 @@ class Objections(unittest.TestCase):
                 begin;
                 create schema before;
                 alter function torque.take set schema before;
-                """ + facts.facts.TAKE.replace("returns text", "returns varchar")
+                """ + facts.TAKE.replace("returns text", "returns varchar")
                 + "language sql security definer as 'select before.take(%s)::varchar';"
                 % ", ".join("$%d" % (n + 1) for n in range(len(facts.COLUMNS) - 1))
                 + """

@@ -29,8 +29,9 @@ class Stalled(case.WithDatabase):
             try:
                 probe.add(*[paid("o%d" % i) for i in range(50)])
                 self.assertEqual(set(probe.wait_all()), {"lost"})
+                # What one connection gives up is taken by the other, until that gives it up too.
                 self.assertGreaterEqual(probe.seconds_taken(50), 2.4)
-                self.assertLess(probe.seconds_taken(50), 3.5)
+                self.assertLess(probe.seconds_taken(50), 5)
             finally:
                 self.cluster.resume()
             number = probe.add(paid("o1"))
