@@ -90,7 +90,7 @@ def tell_long_ones(meson, began):
 class Run:
     """Several chains may build and check at once; what they find is counted together."""
 
-    def __init__(self, scale):
+    def __init__(self, how_much):
         self.disk = Path(tempfile.mkdtemp(prefix="orderd-tests-"))
         self.scratch = Path(tempfile.mkdtemp(prefix="orderd-tests-", dir=in_memory()))
         self.writes = self.scratch / "writes"
@@ -98,7 +98,7 @@ class Run:
         self.scratch.chmod(0o755)
         for directory in (self.disk, self.writes):
             directory.chmod(0o1777)  # clusters belong to another user
-        self.environment = dict(os.environ, **SANITIZERS, ORDERD_TEST_SCALE=scale,
+        self.environment = dict(os.environ, **SANITIZERS, ORDERD_TEST_SCALE=how_much,
                                 TMPDIR=str(self.writes),
                                 ORDERD_TEST_CLUSTER=str(self.writes / "cluster"))
         self.tally = tally.Tally()
@@ -294,8 +294,7 @@ def main(words):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)
     began = time.monotonic()
-    scale = {"--all": "all", "--full": "full"}.get("".join(words[:1]), "quick")
-    run = Run(scale)
+    run = Run({"--all": "all", "--full": "full"}.get("".join(words[:1]), "quick"))
     try:
         if not words:
             quick(run)
