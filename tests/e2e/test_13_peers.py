@@ -5,7 +5,6 @@
 import os
 import resource
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile

@@ -11,7 +11,6 @@ outbound client only: tests/unit/reply_test.c.)
 
 import base64
 import hashlib
-import os
 import re
 import subprocess
 import sys

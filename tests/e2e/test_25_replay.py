@@ -4,7 +4,6 @@
 
 import json
 import random
-import unittest
 from datetime import datetime, timedelta, timezone
 from subprocess import PIPE, run
 

@@ -6,7 +6,6 @@ Histories are told in any order, with repetitions, by senders that race each oth
 and answers to cancellations come in through SQL at the same time and at times find an order locked.
 """
 
-import os
 import random
 import subprocess
 import sys

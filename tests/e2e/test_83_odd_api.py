@@ -7,7 +7,7 @@ import time
 
 import test_81_api_cli as api_cli
 from support import fake_torque, tap
-from test_80_reconcile import SOON, WithShop, orders_in, orders_of
+from test_80_reconcile import SOON, WithShop
 
 DEEP = "[" * 70 + "]" * 70
 # Rows in the place of a good one, and the words that name them.

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support import facts, tap
-from test_poller import Rules, literal, time
+from test_poller import Rules, time
 
 AHEAD = (6 * 60, 3 * 3600)  # seconds that the clock of the host is ahead
 
