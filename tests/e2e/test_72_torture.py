@@ -3,18 +3,21 @@
 """Each allocation and each call that can fail fails once, on every way a delivery goes: what comes
 is 200, 503 or the end of the connection, and the database has what was answered 200, no more."""
 
+import json
 import mmap
 import os
 import random
 import shutil
 import ssl
 import struct
+import subprocess
 import tempfile
 import time
+import unittest
 from datetime import datetime, timezone
 
-from support import (case, certificate, daemon, events, fake_torque, http, scale, tap, tools,
-                     wait)
+from support import (case, certificate, daemon, events, fake_torque, http, scale, sign, tap,
+                     tools, wait)
 
 # In the order of enum call in failing_calls.c.
 CALLS = ("none", "allocation", "accept4", "readv", "recv", "sendmsg", "send",
@@ -228,6 +231,45 @@ class Torture(case.WithDatabase):
         for call in CALLS[2:]:
             if call not in TLS_CALLS:
                 self.run_all(call, ("new_order", "new_session"), share=4 * SHARE)
+
+
+class Verb(unittest.TestCase):
+    """What a verb reads with a library that reads on where memory has run out."""
+
+    def test_a_document_is_read_whole_or_the_verb_ends(self):
+        directory = tempfile.mkdtemp(prefix="orderd-torture-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, directory)
+        calls, chance = Calls(directory), random.Random(scale.seed())
+        document = {"n%d" % n: "e" * 12 * 2 ** n for n in range(10)}
+        body = os.path.join(directory, "body.json")
+        with open(body, "w", encoding="utf-8") as out:
+            json.dump(document, out, indent=4)
+        with open(os.path.join(directory, "webhook-secret"), "w", encoding="ascii") as out:
+            out.write(sign.SECRET)
+        os.chmod(out.name, 0o600)
+        signature, = sign.torque(json.dumps(document, separators=(",", ":")).encode()).values()
+
+        def verify():
+            done = subprocess.run(
+                [daemon.program(), "verify", body, "--signature", signature],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=60,
+                env=dict(os.environ, CREDENTIALS_DIRECTORY=directory, **preloaded(calls)))
+            return done.returncode, done.stdout
+        calls.arm("allocation")
+        expected = verify()
+        self.assertIn(b"JSON", expected[1])
+        count, _ = calls.disarm()
+        ended = 0
+        own = range(max(1, count - 400), count + 1)  # the first are those of OpenSSL's start
+        for n in sorted(chance.sample(own, min(len(own), max(40, int(400 * SHARE))))):
+            calls.arm("allocation", n)
+            found = verify()
+            self.assertTrue(calls.disarm()[1], n)
+            if found != expected:
+                self.assertNotIn(found[0], (0, 1), (n, found))
+                ended += 1
+        print("# %d allocations, %d tried end it" % (count, ended))
+        self.assertGreater(ended, 0)
 
 
 class Poller(case.WithDatabase):
