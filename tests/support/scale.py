@@ -32,7 +32,7 @@ COUNTS = {
     # test_70_chaos, every n-th position of a batch is poisoned
     "poison_step": (7, 1, 1),
     # test_72_torture, percent of all calls that fail, one at a time
-    "torture": (5, 50, 100),
+    "torture": (5, 10, 100),
     # test_12_node, mutations of requests
     "requests": (2_000, 6_000, 1_000_000),
     # test_reader, changed copies of bodies that PostgreSQL reads again
