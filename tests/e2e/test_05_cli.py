@@ -664,7 +664,7 @@ class WithDatabase(Case):
         database = self.cluster.migrated()
         self.assertEqual(len(self.online(database, 0)), 0)
         database.query("revoke execute on function torque.link_made(text, timestamptz),"
-                       " torque.reconcile_next(timestamptz) from orderd")
+                       " torque.reconcile_next from orderd")
         faults = self.online(database, 1)
         self.assertEqual(len(faults), 1)
         self.assertIn("may not execute torque.link_made, torque.reconcile_next;", faults[0])

@@ -135,7 +135,7 @@ class Escalation(unittest.TestCase):
     def test_a_path_that_looks_into_pg_temp_first_is_found(self):
         database = self.cluster.migrated()
         with database.session() as session:
-            session.query("alter function torque.reconcile_next(timestamptz) set search_path = ''")
+            session.query("alter function torque.reconcile_next set search_path = ''")
         self.assertTrue(self.fallen("orderd", database)[1])
 
 
