@@ -134,7 +134,7 @@ static void check_lengths(void)
 static void check_references(void)
 {
 	static const struct {
-		const char *reference, *host;
+		char reference[40], host[20];
 	} cases[] = {
 		{ "https://other.example/v1?x=1", "other.example" },
 		{ "http://other.example:8080", "other.example:8080" },
