@@ -188,6 +188,14 @@ class Reconcile(WithShop):
         self.assertGreaterEqual(self.api.log[3]["at"] - answered, 5)
         self.wait_equal(orderd)
 
+    def test_a_refusal_that_is_not_the_apis_own_stops_nothing(self):
+        self.fill(20)
+        listed, self.shop.list = self.shop.list, lambda query, fault: (401, "who are you")
+        orderd = self.start()
+        orderd.says("api_failed")
+        self.shop.list = listed
+        self.wait_equal(orderd)
+
     def test_a_refused_key_stops_polling_says_so_and_harms_no_delivery(self):
         self.fill(20)
         self.api.fault_always = "401"
