@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# needs: orderd, batch_probe; beside: yes
+# needs: orderd, batch_probe; beside: yes; slow: yes
 """orderd migrate on a database that has other objects than this program's: what differs is replaced
 beside readers and receivers, what is no more goes, and what is not ours stays.
 
