@@ -265,7 +265,8 @@ class Verb(unittest.TestCase):
             calls.arm("allocation", n)
             found = verify()
             self.assertTrue(calls.disarm()[1], n)
-            if found != expected:
+            # A key that could not be made leaves a hint that asks for more, and is true.
+            if found[0] != expected[0] or b"compact JSON" not in found[1]:
                 self.assertNotIn(found[0], (0, 1), (n, found))
                 ended += 1
         print("# %d allocations, %d tried end it" % (count, ended))
