@@ -128,10 +128,11 @@ as $$
         and e.order_id <= last_order
         and (
             since is null
-            or exists (
-                select
+            or e.order_id in (
+                select n.order_id
                 from torque.order_events n
-                where n.order_id = e.order_id
+                where n.order_id >= first_order
+                    and n.order_id <= last_order
                     and n.received_at >= since
             )
         )
