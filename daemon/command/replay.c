@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/die.h"
 #include "base/memory.h"
 #include "base/stamp.h"
 #include "command/option.h"
@@ -44,15 +45,20 @@ static struct text business(const struct replay *replay)
 
 static struct json_room *room_for(struct replay *replay, struct text body)
 {
-	size_t size = json_room_size(body.len);
+	struct json_room *room = facts_room(&replay->room, body);
 
-	if (size > replay->room.size) {
-		free(replay->room.memory);
-		replay->room.memory = memory_new(size);
-		replay->room.size = size;
+	if (!room) {
+		die("no memory to read %zu bytes", body.len);
 	}
-	replay->room.used = 0;
-	return &replay->room;
+	return room;
+}
+
+/* Without a hash lines would pass for other ones. */
+static void check_hashed(const struct replay *replay)
+{
+	if (replay->room.unhashed) {
+		die("OpenSSL failed");
+	}
 }
 
 static int64_t microseconds(const char *digits)
@@ -61,7 +67,7 @@ static int64_t microseconds(const char *digits)
 }
 
 /* head, then the facts as parameters behind the first few. */
-static bool tell(struct replay *replay, const char *head, const char *tail,
+static int tell(struct replay *replay, const char *head, const char *tail,
 	const struct store_param *before, size_t before_count)
 {
 	struct store_param params[2 + FACTS_COLUMNS];
@@ -75,7 +81,7 @@ static bool tell(struct replay *replay, const char *head, const char *tail,
 	memcpy(params, before, before_count * sizeof(params[0]));
 	if (!facts_arrays(&replay->facts, &params[before_count])) {
 		fprintf(stderr, "orderd: a page of facts is too large for one statement\n");
-		return false;
+		return EX_UNAVAILABLE;
 	}
 	for (size_t i = 0; i < count; i++) {
 		values[i] = params[i].bytes;
@@ -84,8 +90,9 @@ static bool tell(struct replay *replay, const char *head, const char *tail,
 	}
 	facts_list_arrays(before_count + 1, list);
 	snprintf(statement, sizeof(statement), "%s%s%s", head, list, tail);
-	return blocking_ask_binary(replay->session, statement, values, lengths, formats, count) ||
-	       (failed(replay), false);
+	return blocking_ask_binary(replay->session, statement, values, lengths, formats, count)
+		       ? EX_OK
+		       : failed(replay);
 }
 
 /* Kept facts. */
@@ -110,6 +117,7 @@ static bool read_again(struct replay *replay, size_t row, struct fact *ret_fact)
 		ret_fact->has_occurred = occurred != NULL;
 		ret_fact->occurred_us = microseconds(occurred);
 	}
+	check_hashed(replay);
 	return text_from_hex(text_of(key), ret_fact->key, sizeof(ret_fact->key)) ==
 		       (ptrdiff_t)sizeof(ret_fact->key) &&
 	       !ret_fact->unusable && strcmp(ret_fact->order_id, order_id) == 0;
@@ -204,11 +212,13 @@ static int replay_orders(
 		{ .bytes = order_ids.ptr, .len = order_ids.len, .binary = true },
 		{ .bytes = replay->dry_run, .len = strlen(replay->dry_run) },
 	};
-	if (!tell(replay,
-		    "select cardinality(busy), said_anew, differences "
-		    "from torque.replay_write($1::text[], $2::boolean, ",
-		    ")", before, 2)) {
-		return EX_UNAVAILABLE;
+	int code = tell(replay,
+		"select cardinality(busy), said_anew, differences "
+		"from torque.replay_write($1::text[], $2::boolean, ",
+		")", before, 2);
+
+	if (code != EX_OK) {
+		return code;
 	}
 	replay->busy += (size_t)microseconds(blocking_cell(replay->session, 0, 0));
 	replay->otherwise += (size_t)microseconds(blocking_cell(replay->session, 0, 1));
@@ -289,6 +299,7 @@ static void read_body(struct replay *replay, size_t row, struct bodies *bodies)
 	text_from_hex(hex, (unsigned char *)bytes, body.len);
 	event_parse(body, microseconds(blocking_cell(replay->session, row, BODY_RECEIVED)),
 		business(replay), room_for(replay, body), &fact);
+	check_hashed(replay);
 	text_to_hex(fact.key, sizeof(fact.key), digest);
 	if (fact.unusable || !text_equal(key, text_of(digest))) {
 		replay->unreadable++;
@@ -328,8 +339,10 @@ static int take_bodies(struct replay *replay, const struct bodies *bodies)
 	if (bodies->count == 0) {
 		return EX_OK;
 	}
-	if (!tell(replay, "select torque.replay_take($1::boolean, ", ")", before, 1)) {
-		return EX_UNAVAILABLE;
+	int code = tell(replay, "select torque.replay_take($1::boolean, ", ")", before, 1);
+
+	if (code != EX_OK) {
+		return code;
 	}
 	for (size_t row = 0; row < blocking_rows(replay->session) && row < bodies->count; row++) {
 		print_outcome(replay, bodies, row);

@@ -120,20 +120,8 @@ void call_record_facts_fini(struct call_record_facts *facts)
 /* NULL: there is no memory for so much text. */
 static struct json_room *room_for(struct call_record_facts *facts, struct text body)
 {
-	size_t size = json_room_size(body.len);
-
-	if (size > facts->room.size) {
-		free(facts->room.memory);
-		facts->room.memory = malloc(size);
-		facts->room.size = facts->room.memory ? size : 0;
-	}
-	if (!facts->room.memory) {
-		return NULL;
-	}
-	facts->room.used = 0;
-	facts->room.unhashed = false;
 	facts_clear(&facts->facts);
-	return &facts->room;
+	return facts_room(&facts->room, body);
 }
 
 static struct store_param number(struct fact_integer integer, char out[CALL_RECORD_NUMBER_MAX])

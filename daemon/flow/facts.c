@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/metrics.h"
 
@@ -258,6 +259,23 @@ void facts_add(struct facts *facts, const struct fact *fact, const char *source)
 			array_add_null(&facts->columns[i]);
 		}
 	}
+}
+
+struct json_room *facts_room(struct json_room *room, struct text body)
+{
+	size_t size = json_room_size(body.len);
+
+	if (size > room->size) {
+		free(room->memory);
+		room->memory = malloc(size);
+		room->size = room->memory ? size : 0;
+	}
+	if (!room->memory) {
+		return NULL;
+	}
+	room->used = 0;
+	room->unhashed = false;
+	return room;
 }
 
 static bool array_param(struct array *array, struct store_param *ret_param)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "order/fact.h"
+#include "order/json.h"
 #include "pg/array.h"
 #include "pg/store.h"
 
@@ -48,6 +49,10 @@ void facts_clear(struct facts *facts);
 
 /* Copies. source: "webhook", "list", "lookup" or "operator". */
 void facts_add(struct facts *facts, const struct fact *fact, const char *source);
+
+/* The room, made as large as reading that body takes; what it held is gone. Its memory is
+ * malloc()'s. NULL: there is none. */
+struct json_room *facts_room(struct json_room *room, struct text body);
 
 /* Borrowed until facts are changed. False: they did not fit into memory. */
 bool facts_arrays(struct facts *facts, struct store_param ret_params[FACTS_COLUMNS]);
