@@ -54,9 +54,9 @@ static struct json_room *room_for(struct replay *replay, struct text body)
 }
 
 /* Without a hash lines would pass for other ones. */
-static void check_hashed(const struct replay *replay)
+static void check_hashed(bool hashed)
 {
-	if (replay->room.unhashed) {
+	if (!hashed) {
 		die("OpenSSL failed");
 	}
 }
@@ -109,15 +109,15 @@ static bool read_again(struct replay *replay, size_t row, struct fact *ret_fact)
 	int64_t received_us = microseconds(blocking_cell(page, row, READ_RECEIVED));
 
 	if (text_equal(source, TEXT("webhook"))) {
-		event_parse(payload, received_us, business(replay), room_for(replay, payload),
-			ret_fact);
+		check_hashed(event_parse(payload, received_us, business(replay),
+			room_for(replay, payload), ret_fact));
 	} else {
 		api_answer_read_row(payload, source, room_for(replay, payload), ret_fact);
+		check_hashed(!replay->room.unhashed);
 		ret_fact->received_us = received_us;
 		ret_fact->has_occurred = occurred != NULL;
 		ret_fact->occurred_us = microseconds(occurred);
 	}
-	check_hashed(replay);
 	return text_from_hex(text_of(key), ret_fact->key, sizeof(ret_fact->key)) ==
 		       (ptrdiff_t)sizeof(ret_fact->key) &&
 	       !ret_fact->unusable && strcmp(ret_fact->order_id, order_id) == 0;
@@ -297,9 +297,9 @@ static void read_body(struct replay *replay, size_t row, struct bodies *bodies)
 	struct fact fact;
 
 	text_from_hex(hex, (unsigned char *)bytes, body.len);
-	event_parse(body, microseconds(blocking_cell(replay->session, row, BODY_RECEIVED)),
-		business(replay), room_for(replay, body), &fact);
-	check_hashed(replay);
+	check_hashed(
+		event_parse(body, microseconds(blocking_cell(replay->session, row, BODY_RECEIVED)),
+			business(replay), room_for(replay, body), &fact));
 	text_to_hex(fact.key, sizeof(fact.key), digest);
 	if (fact.unusable || !text_equal(key, text_of(digest))) {
 		replay->unreadable++;
