@@ -456,6 +456,7 @@ begin
     if not torque_internal.is_poller() then
         return;
     end if;
+    perform torque_internal.lock_poller();
     update torque_internal.poller as p
     set
         access = $1,
