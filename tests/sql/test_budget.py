@@ -276,6 +276,14 @@ class Budget(unittest.TestCase):
         self.assertEqual(self.wait(5), 298)
         self.assertIn("unauthorized:", walks.alarms(self.session))
 
+    def test_who_tells_its_key_has_the_pollers_lock_before_its_row(self):
+        self.session.query("begin")
+        self.session.query("select torque.access_is('one')")
+        with self.database.session() as other:
+            self.assertEqual(other.value("select pg_try_advisory_xact_lock("
+                                         "hashtext('orderd poller'), 2)"), "f")
+        self.session.query("commit")
+
     def test_another_key_is_tried_at_once(self):
         tell = "select torque.access_is(%s)"
         self.session.query(tell % "'one'")
